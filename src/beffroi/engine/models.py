@@ -1,0 +1,141 @@
+"""The engine's facts: Job, Run, Node, Signal."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, String, Text, Uuid, text
+from sqlmodel import Field, SQLModel
+
+from beffroi.core.outcomes import Reason, State
+from beffroi.store.types import UtcDateTime
+
+
+class JobState(StrEnum):
+    """`finished`: no occurrence is to come. `broken`: the row cannot be read; it is kept, not run."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    BROKEN = "broken"
+
+
+class Health(StrEnum):
+    """What the last finished run said."""
+
+    OK = "ok"
+    FAILING = "failing"
+
+
+class Origin(StrEnum):
+    """Where a run comes from: the job's trigger, or a person who said "now"."""
+
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+
+
+class Job(SQLModel, table=True):
+    """A trigger, an action and a policy, with what is already decided of it.
+
+    The ledger is complete up to `cursor`. `next_due_at` is when the planner must look at the job
+    again: the next occurrence, or the end of a pause; empty when there is nothing to wait for.
+    A deleted job keeps its row as long as it has runs in the ledger.
+    """
+
+    __table_args__ = (
+        Index("job_due", "next_due_at", sqlite_where=text("next_due_at IS NOT NULL"),
+              postgresql_where=text("next_due_at IS NOT NULL")),
+        Index("job_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL"),
+              postgresql_where=text("deleted_at IS NULL")),
+        Index("job_owner", "owner"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(sa_type=String(200))
+    owner: str = Field(sa_type=String(40))
+    trigger: str = Field(sa_type=Text)
+    action: str = Field(sa_type=Text)
+    action_kind: str = Field(sa_type=String(40))
+    policy: str = Field(sa_type=Text)
+    state: JobState = Field(default=JobState.ACTIVE, sa_type=String(10))
+    health: Health = Field(default=Health.OK, sa_type=String(10))
+    cursor: datetime = Field(sa_type=UtcDateTime)
+    next_due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    skips: str | None = Field(default=None, sa_type=Text)
+    paused_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    note: str | None = Field(default=None, sa_type=Text)
+    version: int = Field(default=1)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+    deleted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Run(SQLModel, table=True):
+    """A row of the ledger: one occurrence, or a gap of `occurrences` of them up to `last_of_gap`.
+
+    `token` fences: it grows whenever the run changes hands, and only who holds the present one may
+    write the outcome. `attempt` counts starts, `rescues` those that died with their process.
+    """
+
+    __table_args__ = (
+        Index("run_occurrence", "job_id", "scheduled_for", unique=True,
+              sqlite_where=text("origin = 'schedule'"), postgresql_where=text("origin = 'schedule'")),
+        Index("run_open", "due_at", sqlite_where=text("state IN ('planned', 'running')"),
+              postgresql_where=text("state IN ('planned', 'running')")),
+        Index("run_of_job", "job_id", "id"),
+    )
+
+    id: str = Field(primary_key=True, sa_type=Uuid(as_uuid=False))
+    job_id: int = Field(foreign_key="job.id")
+    origin: Origin = Field(default=Origin.SCHEDULE, sa_type=String(10))
+    scheduled_for: datetime = Field(sa_type=UtcDateTime)
+    last_of_gap: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    occurrences: int = Field(default=1)
+    due_at: datetime = Field(sa_type=UtcDateTime)
+    state: State = Field(sa_type=String(10))
+    reason: Reason | None = Field(default=None, sa_type=String(20))
+    message: str | None = Field(default=None, sa_type=Text)
+    attempt: int = Field(default=1)
+    rescues: int = Field(default=0)
+    token: int = Field(default=0)
+    node_id: str | None = Field(default=None, sa_type=Uuid(as_uuid=False))
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    code: int | None = Field(default=None)
+    output: str | None = Field(default=None, sa_type=Text)
+    earlier: str | None = Field(default=None, sa_type=Text)
+
+
+class Node(SQLModel, table=True):
+    """A process that runs the engine, and when it last said that it lives."""
+
+    id: str = Field(primary_key=True, sa_type=Uuid(as_uuid=False))
+    host: str = Field(sa_type=String(255))
+    pid: int
+    version: str = Field(sa_type=String(40))
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    heartbeat_at: datetime = Field(sa_type=UtcDateTime)
+    stopped_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SignalKind(StrEnum):
+    """`absence`: nobody watched from `since` to `at`."""
+
+    FAILING = "failing"
+    RECOVERED = "recovered"
+    BROKEN = "broken"
+    ABSENCE = "absence"
+
+
+class Signal(SQLModel, table=True):
+    """The fact that the health of something changed. Alerts are sent from these."""
+
+    __table_args__ = (Index("signal_at", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: SignalKind = Field(sa_type=String(20))
+    at: datetime = Field(sa_type=UtcDateTime)
+    since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    job_id: int | None = Field(default=None, foreign_key="job.id")
+    run_id: str | None = Field(default=None, sa_type=Uuid(as_uuid=False))
+    message: str | None = Field(default=None, sa_type=Text)

@@ -1,0 +1,1 @@
+"""The one door to the database. It knows no table's meaning."""
