@@ -23,13 +23,17 @@ def machine_stopping(seconds: float) -> None:
 
 def machine_stopped(interrupted: int) -> None:
     if interrupted:
-        logger.warning("Stopped; {} runs were interrupted and will be rescued at the next start.", interrupted)
+        logger.warning(
+            "Stopped; {} runs were interrupted and will be rescued at the next start.", interrupted
+        )
     else:
         logger.info("Stopped; all running work had ended.")
 
 
 def sign_off_failed(error: Exception) -> None:
-    logger.opt(exception=error).error("The last outcomes could not be written; the next start takes the runs back.")
+    logger.opt(exception=error).error(
+        "The last outcomes could not be written; the next start takes the runs back."
+    )
 
 
 def loop_failed(loop: str, error: Exception, pause: float) -> None:
@@ -48,7 +52,9 @@ def clock_jumped(by: timedelta) -> None:
 
 
 def job_broken(job_id: int, reason: str) -> None:
-    logger.error("Job {} cannot be read and is parked as broken, nothing of it is deleted: {}", job_id, reason)
+    logger.error(
+        "Job {} cannot be read and is parked as broken, nothing of it is deleted: {}", job_id, reason
+    )
 
 
 def occurrences_written_off(job: str, state: str, reason: str, count: int) -> None:
@@ -77,9 +83,7 @@ def runs_rescued(count: int, node: str) -> None:
 
 
 def absence(since: datetime, until: datetime) -> None:
-    logger.warning(
-        "Nobody watched from {} to {} ({}).", since.isoformat(), until.isoformat(), until - since
-    )
+    logger.warning("Nobody watched from {} to {} ({}).", since.isoformat(), until.isoformat(), until - since)
 
 
 def health_changed(job_id: int, health: str, message: str | None) -> None:
@@ -96,7 +100,8 @@ def request_failed(method: str, path: str, error: Exception) -> None:
 
 def thread_left_behind(job: str) -> None:
     logger.warning(
-        "Job {!r}: its Python function does not stop at its timeout; its thread is left to end by itself.", job
+        "Job {!r}: its Python function does not stop at its timeout; its thread is left to end by itself.",
+        job,
     )
 
 

@@ -4,8 +4,14 @@ from datetime import timedelta
 from typing import Annotated
 
 import durationpy
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
-from pydantic import WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 
 EXAMPLES = "write it like '30s', '5m', '1h30m', '2d' or 'PT30S'"
 
@@ -72,3 +78,18 @@ PositiveDuration = Annotated[
     _schema,
 ]
 """A duration longer than zero."""
+
+
+NEVER = "never"
+
+
+def _read_limit(value: object) -> object:
+    return None if value == NEVER else value
+
+
+TimeLimit = Annotated[
+    PositiveDuration | None,
+    BeforeValidator(_read_limit),
+    PlainSerializer(lambda value: NEVER if value is None else format_duration(value), return_type=str),
+]
+"""A duration, or `never`: a word, because a TOML file and a merge patch cannot say null."""

@@ -79,9 +79,7 @@ class Tries:
     rescues: int = field(default=0)
 
 
-def follow(
-    outcome: Outcome, tries: Tries, policy: Policy, now: datetime, chance: float
-) -> Settle | Retry:
+def follow(outcome: Outcome, tries: Tries, policy: Policy, now: datetime, chance: float) -> Settle | Retry:
     """Say what follows an attempt. `chance` in [0, 1) draws the jitter, so that the rule stays pure."""
     failures = tries.attempt - tries.rescues
     if outcome.state is not State.FAILED or not outcome.retryable or failures > policy.retries.max:

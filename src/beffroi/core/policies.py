@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from beffroi.core.durations import Duration, PositiveDuration
+from beffroi.core.durations import Duration, TimeLimit
 
 
 class CatchUp(StrEnum):
@@ -40,11 +40,16 @@ class Retries(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max: Annotated[int, Field(ge=0, le=1000, description="How many times a failed run is tried again.")] = 0
-    first_delay: Annotated[Duration, Field(description="Wait before the first retry.")] = timedelta(seconds=10)
-    factor: Annotated[float, Field(ge=1, le=100, description="Each wait is so many times the one before.")] = 2.0
+    first_delay: Annotated[Duration, Field(description="Wait before the first retry.")] = timedelta(
+        seconds=10
+    )
+    factor: Annotated[
+        float, Field(ge=1, le=100, description="Each wait is so many times the one before.")
+    ] = 2.0
     max_delay: Annotated[Duration, Field(description="No wait is longer than this.")] = timedelta(hours=1)
     jitter: Annotated[
-        float, Field(ge=0, le=1, description="Each wait is lengthened by up to this share of itself, at random.")
+        float,
+        Field(ge=0, le=1, description="Each wait is lengthened by up to this share of itself, at random."),
     ] = 0.1
 
 
@@ -54,17 +59,24 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     timeout: Annotated[
-        PositiveDuration | None, Field(description="An attempt is cancelled after this long; null: never.")
+        TimeLimit, Field(description="An attempt is cancelled after this long, or `never`.")
     ] = timedelta(hours=1)
     misfire_grace: Annotated[
         Duration | None,
-        Field(description="An occurrence that cannot start within this long is `missed`; null: however late."),
+        Field(
+            description="An occurrence that cannot start within this long is `missed`; unset: however late."
+        ),
     ] = None
     catch_up: Annotated[
         CatchUp, Field(description="Which of the occurrences slept through are run: none, the last, or all.")
     ] = CatchUp.LAST
     catch_up_limit: Annotated[
-        int, Field(ge=1, le=10_000, description="With `all`: at most so many are run, the newest; the rest is `missed`.")
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="With `all`: at most so many are run, the newest; the rest is `missed`.",
+        ),
     ] = 100
     overlap: Annotated[
         Overlap, Field(description="When due while a run is active: skip, queue, replace or allow.")
@@ -77,7 +89,8 @@ class Policy(BaseModel):
         int, Field(ge=-100, le=100, description="When slots are short, the greater goes first.")
     ] = 0
     jitter: Annotated[
-        Duration, Field(description="Each start is put off by up to this long, always the same for one occurrence.")
+        Duration,
+        Field(description="Each start is put off by up to this long, always the same for one occurrence."),
     ] = timedelta(0)
 
 

@@ -36,11 +36,13 @@ class ActionKind:
     """A kind of action: the model of its parameters, and the function that does it.
 
     A coroutine function runs in the executor's event loop and is cancelled at the timeout; a plain
-    one runs in a thread, which cannot be stopped from outside.
+    one runs in a thread, which cannot be stopped from outside. `close` is awaited when the executor
+    stops.
     """
 
     params: type[BaseModel]
     function: ActionFunction
+    close: Callable[[], Awaitable[None]] | None = None
 
 
 ActionTable = Mapping[str, ActionKind]

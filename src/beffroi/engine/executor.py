@@ -12,11 +12,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from beffroi import events
 from beffroi.core.errors import ActionError, PermanentError
 from beffroi.core.outcomes import SUCCEEDED, Outcome, Reason, State
 from beffroi.engine.backlog import Backlog
-from beffroi.engine.calls import ActionKind, ActionTable, Answer, Call, read_params
+from beffroi.engine.calls import ActionKind, ActionTable, Call, read_params
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
 from beffroi.engine.settle import Report
@@ -38,9 +37,6 @@ class Executor:
         self._threads = ThreadPoolExecutor(backlog.slots, thread_name_prefix="beffroi-action")
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._verdicts: dict[str, Outcome | None] = {}
-        self._is_async = {
-            kind: inspect.iscoroutinefunction(action.function) for kind, action in actions.items()
-        }
         self._thread = threading.Thread(target=self._serve, name="beffroi-executor", daemon=True)
 
     def start(self) -> None:
@@ -70,6 +66,7 @@ class Executor:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_default_executor(self._threads)
         self._loop.run_forever()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
@@ -82,7 +79,9 @@ class Executor:
     def _pump(self) -> None:
         while taken := self._backlog.take():
             for run in taken.replaced:
-                self._cancel(run.id, Outcome(State.CANCELLED, Reason.REPLACED, "Replaced by the next occurrence."))
+                self._cancel(
+                    run.id, Outcome(State.CANCELLED, Reason.REPLACED, "Replaced by the next occurrence.")
+                )
             for run in taken.refused:
                 self._report(Report(run, None, self._clock.now(), _refusal(run)))
             for run in taken.start:
@@ -129,7 +128,7 @@ class Executor:
             return SUCCEEDED
         return Outcome(State.SUCCEEDED, code=answer.code, output=answer.output)
 
-    async def _limited(self, run: HeldRun) -> Answer | None:
+    async def _limited(self, run: HeldRun) -> Any:
         action = self._actions.get(run.kind)
         if action is None:
             raise PermanentError(f"This program has no action of kind {run.kind!r}.")
@@ -140,10 +139,9 @@ class Executor:
     def _call(self, action: ActionKind, run: HeldRun) -> Awaitable[Any]:
         params = read_params(action.params, run.action)
         call = Call(run.id, run.job_id, run.job_name, run.scheduled_for, run.attempt)
-        if self._is_async[run.kind]:
-            coroutine: Any = action.function(params, call)
-            return coroutine
-        return self._loop.run_in_executor(self._threads, partial(action.function, params, call))
+        if inspect.iscoroutinefunction(action.function):
+            return action.function(params, call)
+        return self._loop.run_in_executor(None, partial(action.function, params, call))
 
     async def _drain(self, seconds: float) -> list[HeldRun]:
         tasks = dict(self._tasks)
@@ -153,11 +151,16 @@ class Executor:
         for run in late:
             self._cancel(run.id, None)
         if late:
-            await asyncio.wait([task for task in tasks.values() if not task.done()], timeout=5)
+            await asyncio.wait(tasks.values(), timeout=5)
+        for action in self._actions.values():
+            if action.close is not None:
+                await action.close()
         return late
 
 
-_TOO_LATE = Outcome(State.MISSED, Reason.TOO_LATE, "Too late: the misfire grace was over before a slot was free.")
+_TOO_LATE = Outcome(
+    State.MISSED, Reason.TOO_LATE, "Too late: the misfire grace was over before a slot was free."
+)
 
 
 def _is_too_late(run: HeldRun, now: datetime) -> bool:
@@ -178,7 +181,11 @@ def _timeout(run: HeldRun) -> Outcome:
 
 def _failure(error: ActionError) -> Outcome:
     return Outcome(
-        State.FAILED, Reason.ERROR, error.message[:MESSAGE_LIMIT], error.code, error.output,
-        retryable=error.retryable, retry_after=error.retry_after,
+        State.FAILED,
+        Reason.ERROR,
+        error.message[:MESSAGE_LIMIT],
+        error.code,
+        error.output,
+        retryable=error.retryable,
+        retry_after=error.retry_after,
     )
-

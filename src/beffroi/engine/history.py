@@ -45,7 +45,7 @@ def prune(database: Database, history: History, now: datetime) -> int:
     return deleted
 
 
-def _beyond(count: int) -> Select[tuple[str]]:
+def _beyond(count: int) -> Select[str]:
     newest_first = func.row_number().over(partition_by=col(Run.job_id), order_by=col(Run.id).desc())
     full = select(col(Run.job_id)).group_by(col(Run.job_id)).having(func.count() > count)
     ranked = (
@@ -56,7 +56,7 @@ def _beyond(count: int) -> Select[tuple[str]]:
     return select(ranked.c.id).where(ranked.c.place > count)
 
 
-def _delete(database: Database, wanted: Select[tuple[str]]) -> int:
+def _delete(database: Database, wanted: Select[str]) -> int:
     with database.read() as session:
         ids = list(session.scalars(wanted))
     for start in range(0, len(ids), BITE):
@@ -73,6 +73,6 @@ def _delete_leftovers(database: Database, now: datetime, age: timedelta | None) 
     with database.write() as session:
         session.execute(delete(Signal).where(col(Signal.at) < long_ago))
         session.execute(delete(Node).where(col(Node.heartbeat_at) < long_ago))
-        known = select(Run.id).where(col(Run.job_id) == col(Job.id)).exists()
-        spoken_of = select(Signal.id).where(col(Signal.job_id) == col(Job.id)).exists()
+        known = select(col(Run.id)).where(col(Run.job_id) == col(Job.id)).exists()
+        spoken_of = select(col(Signal.id)).where(col(Signal.job_id) == col(Job.id)).exists()
         session.execute(delete(Job).where(col(Job.deleted_at).is_not(None), ~known, ~spoken_of))

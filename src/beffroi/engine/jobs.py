@@ -20,7 +20,7 @@ from beffroi.core.triggers import read_trigger
 from beffroi.core.triggers.base import Rule
 from beffroi.core.triggers.interval import Interval
 from beffroi.engine import runs
-from beffroi.engine.models import Job, JobState, Origin, Run
+from beffroi.engine.models import IS_OCCURRENCE, IS_OPEN, Job, JobState, Origin, Run
 from beffroi.engine.planner import read_skips, write_skips
 from beffroi.engine.queue import queue_of
 
@@ -41,9 +41,15 @@ def add(session: Session, definition: Definition, owner: str, now: datetime) -> 
     trigger = _anchored(definition.trigger, None, now)
     cursor = trigger.first_cursor(now)
     job = Job(
-        name=definition.name, owner=owner, trigger=trigger.model_dump_json(), cursor=cursor,
-        action=definition.action.model_dump_json(), action_kind=kind_of(definition.action),
-        policy=definition.policy.model_dump_json(), created_at=now, updated_at=now,
+        name=definition.name,
+        owner=owner,
+        trigger=trigger.model_dump_json(),
+        cursor=cursor,
+        action=definition.action.model_dump_json(),
+        action_kind=kind_of(definition.action),
+        policy=definition.policy.model_dump_json(),
+        created_at=now,
+        updated_at=now,
     )
     _aim(job, trigger)
     session.add(job)
@@ -69,6 +75,17 @@ def redefine(session: Session, job: Job, definition: Definition, now: datetime) 
         job.note = None
         _aim(job, trigger)
     touch(job, now)
+
+
+def is_defined_so(job: Job, definition: Definition, now: datetime) -> bool:
+    """Whether the definition would change nothing of the job."""
+    return (
+        job.state != JobState.BROKEN
+        and job.name == definition.name
+        and job.trigger == _anchored(definition.trigger, job, now).model_dump_json()
+        and job.action == definition.action.model_dump_json()
+        and job.policy == definition.policy.model_dump_json()
+    )
 
 
 def pause(session: Session, job: Job, until: datetime | None, note: str | None, now: datetime) -> None:
@@ -130,15 +147,26 @@ def remove(session: Session, job: Job, now: datetime) -> None:
     touch(job, now)
 
 
-def cancel_planned(
-    session: Session, which: ColumnElement[bool], outcome: Outcome, now: datetime
-) -> int:
+def cancel_run(session: Session, run: Run, outcome: Outcome, now: datetime) -> None:
+    """End one planned run without starting it."""
+    recalled = queue_of(session).recall(session, lambda held: held.id == run.id)
+    if run.node_id is not None and not recalled:
+        raise ConflictError("The run is just being started.")
+    if cancel_planned(session, col(Run.id) == run.id, outcome, now) == 0:
+        raise ConflictError("The run is no longer planned.")
+    session.expire(run)
+
+
+def cancel_planned(session: Session, which: ColumnElement[bool], outcome: Outcome, now: datetime) -> int:
     """End planned runs without starting them; the token grows, so nobody else can settle them."""
     cancelled = session.execute(
         update(Run)
-        .where(col(Run.state) == State.PLANNED.value, which)
+        .where(IS_OPEN, col(Run.state) == State.PLANNED.value, which)
         .values(
-            state=outcome.state.value, reason=outcome.reason, message=outcome.message, finished_at=now,
+            state=outcome.state.value,
+            reason=outcome.reason,
+            message=outcome.message,
+            finished_at=now,
             token=col(Run.token) + 1,
         )
     )
@@ -153,7 +181,7 @@ def withdraw(session: Session, job: Job, now: datetime) -> None:
     runs.delete_rows(session, [run.id for run in recalled])
     ahead = session.execute(
         select(col(Run.id), col(Run.scheduled_for), col(Run.reason)).where(
-            col(Run.job_id) == job.id, col(Run.origin) == Origin.SCHEDULE.value, col(Run.scheduled_for) > now
+            col(Run.job_id) == job.id, IS_OCCURRENCE, col(Run.scheduled_for) > now
         )
     ).all()
     skipped = [row for row in ahead if row.reason == Reason.BY_HAND]
@@ -232,5 +260,3 @@ def _refuse_taken_name(session: Session, name: str, job_id: int | None) -> None:
     )
     if session.scalar(taken):
         raise ConflictError(f"There is already a job named {name!r}.")
-
-

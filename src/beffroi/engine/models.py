@@ -3,11 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, String, Text, Uuid, text
+from sqlalchemy import BigInteger, Index, String, Text, Uuid, text
 from sqlmodel import Field, SQLModel
 
 from beffroi.core.outcomes import Reason, State
-from beffroi.store.types import UtcDateTime
+from beffroi.store.types import EnumText, UtcDateTime
 
 
 class JobState(StrEnum):
@@ -33,6 +33,12 @@ class Origin(StrEnum):
     MANUAL = "manual"
 
 
+# SQLite uses a partial index only for a query that repeats its condition to the letter; a bound
+# parameter will not do. So the conditions are written once, here, for the indexes and the queries.
+IS_OPEN = text("run.state IN ('planned', 'running')")
+IS_OCCURRENCE = text("run.origin = 'schedule'")
+
+
 class Job(SQLModel, table=True):
     """A trigger, an action and a policy, with what is already decided of it.
 
@@ -42,10 +48,19 @@ class Job(SQLModel, table=True):
     """
 
     __table_args__ = (
-        Index("job_due", "next_due_at", sqlite_where=text("next_due_at IS NOT NULL"),
-              postgresql_where=text("next_due_at IS NOT NULL")),
-        Index("job_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL"),
-              postgresql_where=text("deleted_at IS NULL")),
+        Index(
+            "job_due",
+            "next_due_at",
+            sqlite_where=text("next_due_at IS NOT NULL"),
+            postgresql_where=text("next_due_at IS NOT NULL"),
+        ),
+        Index(
+            "job_name",
+            "name",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         Index("job_owner", "owner"),
         {"sqlite_autoincrement": True},
     )
@@ -57,8 +72,8 @@ class Job(SQLModel, table=True):
     action: str = Field(sa_type=Text)
     action_kind: str = Field(sa_type=String(40))
     policy: str = Field(sa_type=Text)
-    state: JobState = Field(default=JobState.ACTIVE, sa_type=String(10))
-    health: Health = Field(default=Health.OK, sa_type=String(10))
+    state: JobState = Field(default=JobState.ACTIVE, sa_type=EnumText(JobState))
+    health: Health = Field(default=Health.OK, sa_type=EnumText(Health))
     cursor: datetime = Field(sa_type=UtcDateTime)
     next_due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     skips: str | None = Field(default=None, sa_type=Text)
@@ -78,22 +93,32 @@ class Run(SQLModel, table=True):
     """
 
     __table_args__ = (
-        Index("run_occurrence", "job_id", "scheduled_for", unique=True,
-              sqlite_where=text("origin = 'schedule'"), postgresql_where=text("origin = 'schedule'")),
-        Index("run_open", "due_at", sqlite_where=text("state IN ('planned', 'running')"),
-              postgresql_where=text("state IN ('planned', 'running')")),
+        Index(
+            "run_occurrence",
+            "job_id",
+            "scheduled_for",
+            unique=True,
+            sqlite_where=text("origin = 'schedule'"),
+            postgresql_where=text("origin = 'schedule'"),
+        ),
+        Index(
+            "run_open",
+            "due_at",
+            sqlite_where=text("state IN ('planned', 'running')"),
+            postgresql_where=text("state IN ('planned', 'running')"),
+        ),
         Index("run_of_job", "job_id", "id"),
     )
 
     id: str = Field(primary_key=True, sa_type=Uuid(as_uuid=False))
     job_id: int = Field(foreign_key="job.id")
-    origin: Origin = Field(default=Origin.SCHEDULE, sa_type=String(10))
+    origin: Origin = Field(default=Origin.SCHEDULE, sa_type=EnumText(Origin))
     scheduled_for: datetime = Field(sa_type=UtcDateTime)
     last_of_gap: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    occurrences: int = Field(default=1)
+    occurrences: int = Field(default=1, sa_type=BigInteger)
     due_at: datetime = Field(sa_type=UtcDateTime)
-    state: State = Field(sa_type=String(10))
-    reason: Reason | None = Field(default=None, sa_type=String(20))
+    state: State = Field(sa_type=EnumText(State))
+    reason: Reason | None = Field(default=None, sa_type=EnumText(Reason))
     message: str | None = Field(default=None, sa_type=Text)
     attempt: int = Field(default=1)
     rescues: int = Field(default=0)
@@ -133,7 +158,7 @@ class Signal(SQLModel, table=True):
     __table_args__ = (Index("signal_at", "at"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    kind: SignalKind = Field(sa_type=String(20))
+    kind: SignalKind = Field(sa_type=EnumText(SignalKind))
     at: datetime = Field(sa_type=UtcDateTime)
     since: datetime | None = Field(default=None, sa_type=UtcDateTime)
     job_id: int | None = Field(default=None, foreign_key="job.id")

@@ -10,12 +10,12 @@ from sqlmodel import Session, col
 from uuid_utils import uuid7
 
 from beffroi import __version__, events
-from beffroi.core.outcomes import OPEN, Reason, State
+from beffroi.core.outcomes import Reason, State
 from beffroi.core.policies import Rescue, read_policy
 from beffroi.engine import signals
 from beffroi.engine.clock import Clock
 from beffroi.engine.history import History, prune
-from beffroi.engine.models import Job, Node, Run
+from beffroi.engine.models import IS_OPEN, Job, Node, Run
 from beffroi.store.db import Database
 
 HEARTBEAT = timedelta(seconds=2)
@@ -28,14 +28,16 @@ MOST_RESCUES = 3
 ABSENCE = timedelta(seconds=30)
 """A silence of all nodes longer than this is recorded."""
 
-_OPEN = [state.value for state in OPEN]
-
 
 def register(session: Session, now: datetime) -> str:
     """Write this process down as a node; return its id, which is new for every start."""
     node = Node(
-        id=str(uuid7()), host=socket.gethostname(), pid=os.getpid(), version=__version__,
-        started_at=now, heartbeat_at=now,
+        id=str(uuid7()),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=__version__,
+        started_at=now,
+        heartbeat_at=now,
     )
     session.add(node)
     return node.id
@@ -67,7 +69,7 @@ def rescue(session: Session, node_id: str, now: datetime, alone: bool) -> int:
     silent = [] if alone else [col(Node.heartbeat_at) < now - LEASE]
     held = session.execute(
         select(col(Run.node_id))
-        .where(col(Run.state).in_(_OPEN), col(Run.node_id).is_not(None), col(Run.node_id) != node_id)
+        .where(IS_OPEN, col(Run.node_id).is_not(None), col(Run.node_id) != node_id)
         .distinct()
     ).scalars()
     dead = session.execute(
@@ -88,7 +90,7 @@ def release(session: Session, node_id: str, now: datetime) -> int:
 
     The token grows, so that the node, should it live after all, can settle none of them.
     """
-    mine = and_(col(Run.node_id) == node_id, col(Run.state).in_(_OPEN))
+    mine = and_(col(Run.node_id) == node_id, IS_OPEN)
     given_up = _give_up(session, mine, now)
     started = col(Run.state) == State.RUNNING.value
     freed: CursorResult[Any] = session.execute(  # type: ignore[assignment]
@@ -114,8 +116,7 @@ def _give_up(session: Session, mine: Any, now: datetime) -> int:
         .where(mine, col(Run.state) == State.RUNNING.value)
     ).all()
     hopeless = [
-        row for row in rows
-        if row.rescues >= MOST_RESCUES or read_policy(row.policy).rescue is Rescue.FAIL
+        row for row in rows if row.rescues >= MOST_RESCUES or read_policy(row.policy).rescue is Rescue.FAIL
     ]
     message = "The process that ran it died, and it is not to be started again."
     for row in hopeless:
@@ -123,7 +124,10 @@ def _give_up(session: Session, mine: Any, now: datetime) -> int:
             update(Run)
             .where(col(Run.id) == row.id)
             .values(
-                state=State.FAILED.value, reason=Reason.LOST.value, message=message, finished_at=now,
+                state=State.FAILED.value,
+                reason=Reason.LOST.value,
+                message=message,
+                finished_at=now,
                 token=col(Run.token) + 1,
             )
         )
@@ -153,5 +157,3 @@ class Keeper:
             self._prune_at = self._clock.monotonic() + self._history.every.total_seconds()
             prune(self._database, self._history, now)
         return HEARTBEAT.total_seconds()
-
-

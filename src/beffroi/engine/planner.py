@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Row, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
@@ -24,7 +24,7 @@ from beffroi.core.triggers import read_trigger
 from beffroi.engine import runs, signals
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
-from beffroi.engine.models import Job, JobState, Run
+from beffroi.engine.models import IS_OPEN, Job, JobState, Run
 from beffroi.engine.queue import queue_of
 from beffroi.store.db import Database
 
@@ -41,8 +41,16 @@ _jobs = Job.__table__  # type: ignore[attr-defined]
 
 _DUE = (
     select(
-        _jobs.c.id, _jobs.c.name, _jobs.c.trigger, _jobs.c.action, _jobs.c.action_kind, _jobs.c.policy,
-        _jobs.c.state, _jobs.c.cursor, _jobs.c.next_due_at, _jobs.c.skips,
+        _jobs.c.id,
+        _jobs.c.name,
+        _jobs.c.trigger,
+        _jobs.c.action,
+        _jobs.c.action_kind,
+        _jobs.c.policy,
+        _jobs.c.state,
+        _jobs.c.cursor,
+        _jobs.c.next_due_at,
+        _jobs.c.skips,
     )
     .where(
         _jobs.c.next_due_at.is_not(None),
@@ -57,14 +65,14 @@ _MOVE = (
     update(_jobs)
     .where(_jobs.c.id == bindparam("b_id"))
     .values(
-        cursor=bindparam("b_cursor"), next_due_at=bindparam("b_next"), state=bindparam("b_state"),
+        cursor=bindparam("b_cursor"),
+        next_due_at=bindparam("b_next"),
+        state=bindparam("b_state"),
         skips=bindparam("b_skips"),
     )
 )
 
-_RESUMED = (
-    update(_jobs).where(_jobs.c.id == bindparam("b_id")).values(paused_until=None, note=None)
-)
+_RESUMED = update(_jobs).where(_jobs.c.id == bindparam("b_id")).values(paused_until=None, note=None)
 
 
 @dataclass(slots=True)
@@ -83,9 +91,7 @@ def due_jobs(session: Session, now: datetime, horizon: datetime) -> Sequence[Row
     return session.execute(_DUE, {"now": now, "horizon": horizon, "most": BATCH}).all()
 
 
-def plan(
-    session: Session, due: Sequence[Row[Any]], node_id: str, now: datetime, horizon: datetime
-) -> Plan:
+def plan(session: Session, due: Sequence[Row[Any]], node_id: str, now: datetime, horizon: datetime) -> Plan:
     """Decide all that falls due up to `horizon`, write it, and enqueue it in the session's transaction."""
     result = Plan()
     for row in due:
@@ -109,10 +115,12 @@ def plan(
 
 def next_look(session: Session) -> datetime | None:
     """Return the earliest moment at which something is due that nobody holds yet."""
-    job = session.execute(select(func.min(_jobs.c.next_due_at)).where(_jobs.c.next_due_at.is_not(None))).scalar()
+    job = session.execute(
+        select(func.min(_jobs.c.next_due_at)).where(_jobs.c.next_due_at.is_not(None))
+    ).scalar()
     loose = session.execute(
         select(col(Run.due_at))
-        .where(and_(col(Run.state) == State.PLANNED.value, col(Run.node_id).is_(None)))
+        .where(IS_OPEN, col(Run.state) == State.PLANNED.value, col(Run.node_id).is_(None))
         .order_by(col(Run.due_at))
         .limit(1)
     ).scalar()
@@ -149,9 +157,18 @@ def _plan_job(result: Plan, row: Row[Any], node_id: str, now: datetime, horizon:
         result.rows.append(planned)
         result.held.append(
             HeldRun(
-                id=planned["id"], token=runs.FIRST_TOKEN, attempt=1, rescues=0, job_id=row.id,
-                job_name=row.name, kind=row.action_kind, action=row.action, policy=policy,
-                scheduled_for=nominal, due_at=due_at, node_id=node_id,
+                id=planned["id"],
+                token=runs.FIRST_TOKEN,
+                attempt=1,
+                rescues=0,
+                job_id=row.id,
+                job_name=row.name,
+                kind=row.action_kind,
+                action=row.action,
+                policy=policy,
+                scheduled_for=nominal,
+                due_at=due_at,
+                node_id=node_id,
             )
         )
     result.moves.append(_move(row.id, decision, skips))
@@ -229,5 +246,3 @@ class Planner:
         if self._drift is not None and abs(drift - self._drift) > JUMP:
             events.clock_jumped(drift - self._drift)
         self._drift = drift
-
-

@@ -5,19 +5,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlmodel import Session, col
 from uuid_utils import uuid7
 
-from beffroi.core.outcomes import OPEN, Outcome, Reason, State
+from beffroi.core.outcomes import Outcome, Reason, State
 from beffroi.core.planning import WrittenOff
 from beffroi.core.policies import read_policy
 from beffroi.engine.held import HeldRun
-from beffroi.engine.models import Job, Origin, Run
+from beffroi.engine.models import IS_OPEN, Job, Origin, Run
 
 _runs = Run.__table__  # type: ignore[attr-defined]
-_OPEN = [state.value for state in OPEN]
-
 FIRST_TOKEN = 1
 """The token of a run that is held from its decision on."""
 
@@ -90,11 +88,22 @@ _WRITTEN_OFF = {
 
 _LOOSE = (
     select(
-        _runs.c.id, _runs.c.token, _runs.c.attempt, _runs.c.rescues, _runs.c.job_id, _runs.c.scheduled_for,
-        _runs.c.due_at, _runs.c.earlier, col(Job.name), col(Job.action_kind), col(Job.action), col(Job.policy),
+        _runs.c.id,
+        _runs.c.token,
+        _runs.c.attempt,
+        _runs.c.rescues,
+        _runs.c.job_id,
+        _runs.c.scheduled_for,
+        _runs.c.due_at,
+        _runs.c.earlier,
+        col(Job.name),
+        col(Job.action_kind),
+        col(Job.action),
+        col(Job.policy),
     )
     .join(Job, col(Job.id) == _runs.c.job_id)
     .where(
+        IS_OPEN,
         _runs.c.state == State.PLANNED.value,
         _runs.c.node_id.is_(None),
         _runs.c.due_at <= bindparam("horizon"),
@@ -118,9 +127,19 @@ def claim_loose(session: Session, node_id: str, horizon: datetime, most: int) ->
     session.execute(_CLAIM, [{"b_id": row.id, "b_token": row.token, "b_node": node_id} for row in rows])
     return [
         HeldRun(
-            id=row.id, token=row.token + 1, attempt=row.attempt, rescues=row.rescues, job_id=row.job_id,
-            job_name=row.name, node_id=node_id, kind=row.action_kind, action=row.action, policy=read_policy(row.policy),
-            scheduled_for=row.scheduled_for, due_at=row.due_at, earlier=row.earlier,
+            id=row.id,
+            token=row.token + 1,
+            attempt=row.attempt,
+            rescues=row.rescues,
+            job_id=row.job_id,
+            job_name=row.name,
+            node_id=node_id,
+            kind=row.action_kind,
+            action=row.action,
+            policy=read_policy(row.policy),
+            scheduled_for=row.scheduled_for,
+            due_at=row.due_at,
+            earlier=row.earlier,
         )
         for row in rows
     ]
@@ -141,13 +160,20 @@ _FINISHED = (
     .where(
         _runs.c.id == bindparam("b_id"),
         _runs.c.token == bindparam("b_token"),
-        _runs.c.state.in_(_OPEN),
+        or_(_runs.c.state == State.PLANNED.value, _runs.c.state == State.RUNNING.value),
     )
     .values(
-        state=bindparam("b_state"), reason=bindparam("b_reason"), message=bindparam("b_message"),
-        code=bindparam("b_code"), output=bindparam("b_output"), started_at=bindparam("b_started"),
-        finished_at=bindparam("b_finished"), due_at=bindparam("b_due"), attempt=bindparam("b_attempt"),
-        node_id=bindparam("b_node"), earlier=bindparam("b_earlier"),
+        state=bindparam("b_state"),
+        reason=bindparam("b_reason"),
+        message=bindparam("b_message"),
+        code=bindparam("b_code"),
+        output=bindparam("b_output"),
+        started_at=bindparam("b_started"),
+        finished_at=bindparam("b_finished"),
+        due_at=bindparam("b_due"),
+        attempt=bindparam("b_attempt"),
+        node_id=bindparam("b_node"),
+        earlier=bindparam("b_earlier"),
     )
 )
 

@@ -25,7 +25,10 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.info = dict(info or {})
-        self.engine = create_engine(self.url, pool_size=20, max_overflow=40, pool_timeout=30)
+        # Parameters stay out of error texts: they hold headers, bodies and other people's secrets.
+        self.engine = create_engine(
+            self.url, pool_size=20, max_overflow=40, pool_timeout=30, hide_parameters=True
+        )
         self._writer = threading.Lock()
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)

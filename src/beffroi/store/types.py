@@ -1,9 +1,10 @@
 """Column types that keep the house rules in the database."""
 
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect
+from sqlalchemy import BigInteger, DateTime, Dialect, String
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,3 +40,20 @@ class UtcDateTime(TypeDecorator[datetime]):
             return _EPOCH + timedelta(microseconds=value)
         moment: datetime = value
         return moment.astimezone(UTC)
+
+
+class EnumText(TypeDecorator[StrEnum]):
+    """A choice, stored as its text."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def __init__(self, choices: type[StrEnum]) -> None:
+        super().__init__()
+        self.choices = choices
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.choices(value)

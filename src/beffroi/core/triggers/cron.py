@@ -39,7 +39,7 @@ class Cron(Rule):
         expected = FIELDS[self.dialect]
         fields = len(self.line.split())
         if fields != expected:
-            hint = "; for six fields set \"dialect\": \"seconds\"" if fields == 6 else ""
+            hint = '; for six fields set "dialect": "seconds"' if fields == 6 else ""
             raise ValueError(f"a {self.dialect} cron line has {expected} fields, this one has {fields}{hint}")
         try:
             next(_parse(self.line, self.dialect), None)
@@ -50,9 +50,7 @@ class Cron(Rule):
         return self
 
     def next_after(self, moment: datetime) -> datetime | None:
-        return next_placed(
-            lambda wall: _walls_after(self.line, self.dialect, wall), self.placement, moment
-        )
+        return next_placed(lambda wall: _walls_after(self.line, self.dialect, wall), self.placement, moment)
 
     def count_between(self, after: datetime, until: datetime) -> int:
         """Count by days: a day without irregular hours fires as often as the line says."""
@@ -104,7 +102,7 @@ def _placement(zone: str, gap: Gap, fold: Fold) -> Placement:
 
 
 @lru_cache(maxsize=4096)
-def _parse(line: str, dialect: str) -> CronSim:  # noqa: ARG001
+def _parse(line: str, dialect: str) -> CronSim:
     return CronSim(line, _SOME_DAY)
 
 
@@ -129,4 +127,3 @@ def _explain(line: str, error: CronSimError) -> str:
 def _numbers_in_range(line: str) -> bool:
     day = line.split()[-3]
     return day.isdigit() and 1 <= int(day) <= 31
-

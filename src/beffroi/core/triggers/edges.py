@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from beffroi.core.durations import PositiveDuration
-from beffroi.core.moments import Moment
+from beffroi.core.moments import MICROSECOND, Moment
 from beffroi.core.triggers.base import Rule
 from beffroi.core.triggers.cron import Cron
 from beffroi.core.triggers.rrule import RRule
@@ -17,7 +17,7 @@ class Edges(Rule):
 
     Either one window (`start`, `end`), or a recurring one: `starts` says when each begins, and each
     lasts `length` of elapsed time, so a window over a change of the clock is neither negative nor a
-    day off. An end that is also a start is one moment.
+    day off; those that would begin before `since` do not count. An end that is also a start is one moment.
     """
 
     kind: Literal["edges"] = "edges"
@@ -25,6 +25,7 @@ class Edges(Rule):
     end: Moment | None = None
     starts: Annotated[Cron | RRule, Field(discriminator="kind")] | None = None
     length: PositiveDuration | None = None
+    since: Moment | None = None
 
     @model_validator(mode="after")
     def _is_one_or_recurring(self) -> Self:
@@ -40,8 +41,8 @@ class Edges(Rule):
     def next_after(self, moment: datetime) -> datetime | None:
         if self.starts is None or self.length is None:
             return min((edge for edge in (self.start, self.end) if edge and edge > moment), default=None)
-        start = self.starts.next_after(moment)
-        open_since = self.starts.next_after(moment - self.length)
+        start = self._start_after(self.starts, moment)
+        open_since = self._start_after(self.starts, moment - self.length)
         end = open_since + self.length if open_since is not None else None
         return min((edge for edge in (start, end) if edge is not None), default=None)
 
@@ -50,11 +51,18 @@ class Edges(Rule):
         if self.starts is None or self.length is None:
             return _holding(self.start, self.end, moment)
         start = self.starts.last_between(moment - self.length, moment)
-        return None if start is None else (start, start + self.length)
+        if start is None or (self.since is not None and start < self.since):
+            return None
+        return start, start + self.length
 
     def is_over(self, moment: datetime) -> bool:
         """Whether no window holds the moment and none is to come."""
         return self.next_after(moment) is None
+
+    def _start_after(self, starts: Cron | RRule, moment: datetime) -> datetime | None:
+        if self.since is not None:
+            moment = max(moment, self.since - MICROSECOND)
+        return starts.next_after(moment)
 
 
 def _holding(
@@ -63,5 +71,3 @@ def _holding(
     if start is None or end is None or not start <= moment < end:
         return None
     return start, end
-
-

@@ -57,5 +57,3 @@ def _walls(rule: str, start: datetime) -> rrule | rruleset:
     # UNTIL is a UTC moment in RFC 5545; the rule is walked in naive wall time, so its mark goes.
     naive = rule.replace("Z;", ";").removesuffix("Z")
     return rrulestr(naive, dtstart=start, cache=False)
-
-

@@ -52,9 +52,7 @@ class Placement:
             return self._place_in_gap(naive, before, after)
         return self._place_in_fold(naive, before, after)
 
-    def offsets_near(
-        self, moment: datetime, reach: timedelta = NEIGHBOURHOOD
-    ) -> tuple[timedelta, timedelta]:
+    def offsets_near(self, moment: datetime, reach: timedelta = NEIGHBOURHOOD) -> tuple[timedelta, timedelta]:
         """Return the least and the greatest UTC offset in force within `reach` of the moment."""
         offsets = [
             (moment + shift).astimezone(self.zone).utcoffset() or timedelta(0)
@@ -70,18 +68,14 @@ class Placement:
     def _offset(self, wall: datetime, fold: int) -> timedelta:
         return wall.replace(tzinfo=self.zone, fold=fold).utcoffset() or timedelta(0)
 
-    def _place_in_gap(
-        self, naive: datetime, before: timedelta, after: timedelta
-    ) -> list[datetime]:
+    def _place_in_gap(self, naive: datetime, before: timedelta, after: timedelta) -> list[datetime]:
         if self.gap is Gap.SKIP:
             return []
         if self.gap is Gap.SHIFT:
             return [naive - before]
         return [self._transition(naive - after, naive - before)]
 
-    def _place_in_fold(
-        self, naive: datetime, before: timedelta, after: timedelta
-    ) -> list[datetime]:
+    def _place_in_fold(self, naive: datetime, before: timedelta, after: timedelta) -> list[datetime]:
         first, last = naive - before, naive - after
         return {Fold.FIRST: [first], Fold.LAST: [last], Fold.BOTH: [first, last]}[self.fold]
 

@@ -1,0 +1,5 @@
+"""`python -m beffroi`."""
+
+from beffroi.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The product. No domain imports another."""

@@ -1,0 +1,1 @@
+"""Jobs and runs as people and programs see them."""

@@ -1,0 +1,162 @@
+"""Verbs on jobs and runs, as people and programs say them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select
+from sqlalchemy import select as select_rows
+from sqlmodel import Session, col, select
+
+from beffroi.core.errors import ConflictError, InvalidError, NotFoundError
+from beffroi.core.outcomes import Outcome, Reason, State
+from beffroi.domains.jobs.action import CommandParams, PythonParams, installed_entry_points
+from beffroi.domains.jobs.shapes import JobSpec, spec_of
+from beffroi.engine import jobs
+from beffroi.engine.jobs import Definition
+from beffroi.engine.models import IS_OPEN, Health, Job, JobState, Run
+
+OWNER_API = "api"
+OWNER_FILE = "file"
+OUR_OWNERS = (OWNER_API, OWNER_FILE)
+"""Jobs of these owners are changed here; those of other tools are changed through their tool."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    name: str | None = None
+    state: JobState | None = None
+    health: Health | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    job_id: int | None = None
+    states: Sequence[State] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def get(session: Session, job_id: int) -> Job:
+    job = session.get(Job, job_id)
+    if job is None or job.deleted_at is not None:
+        raise NotFoundError(f"There is no job {job_id}.")
+    return job
+
+
+def find(session: Session, name: str) -> Job | None:
+    """Return the job of that name, if there is one."""
+    return session.exec(select(Job).where(col(Job.name) == name, col(Job.deleted_at).is_(None))).first()
+
+
+def list_jobs(session: Session, wanted: JobFilter, after: int | None, limit: int) -> Sequence[Job]:
+    """Return jobs in order of their ids, from the one after `after` on."""
+    query = select(Job).where(col(Job.deleted_at).is_(None))
+    if wanted.name:
+        query = query.where(col(Job.name).contains(wanted.name, autoescape=True))
+    for column, value in ((Job.state, wanted.state), (Job.health, wanted.health), (Job.owner, wanted.owner)):
+        if value is not None:
+            query = query.where(col(column) == value)
+    if after is not None:
+        query = query.where(col(Job.id) > after)
+    return session.exec(query.order_by(col(Job.id)).limit(limit)).all()
+
+
+def present_spec(job: Job) -> dict[str, Any]:
+    """Return what defines the job now; ConflictError when its row cannot be read."""
+    try:
+        return spec_of(job)
+    except ValueError:
+        raise ConflictError("The job cannot be read; replace it as a whole (PUT) or delete it.") from None
+
+
+def create(session: Session, spec: JobSpec, commands: Collection[str], owner: str, now: datetime) -> Job:
+    check_action(spec, commands)
+    return jobs.add(session, definition_of(spec), owner, now)
+
+
+def replace(session: Session, job: Job, spec: JobSpec, commands: Collection[str], now: datetime) -> Job:
+    refuse_foreign(job)
+    check_action(spec, commands)
+    jobs.redefine(session, job, definition_of(spec), now)
+    return job
+
+
+def delete(session: Session, job: Job, now: datetime) -> None:
+    refuse_foreign(job)
+    jobs.remove(session, job, now)
+
+
+def get_run(session: Session, run_id: str) -> tuple[Run, str]:
+    """Return a run and the name of its job."""
+    query = _RUNS.where(col(Run.id) == run_id)
+    found = session.execute(query).tuples().first()
+    if found is None:
+        raise NotFoundError(f"There is no run {run_id}.")
+    return found
+
+
+def list_runs(
+    session: Session, wanted: RunFilter, after: str | None, limit: int
+) -> Sequence[tuple[Run, str]]:
+    """Return runs, the newest first, from the one after `after` on."""
+    query = _filtered(_RUNS, wanted)
+    if after is not None:
+        query = query.where(col(Run.id) < after)
+    return list(session.execute(query.order_by(col(Run.id).desc()).limit(limit)).tuples())
+
+
+def cancel_planned(session: Session, run: Run, now: datetime) -> None:
+    """End a run that has not started, by hand."""
+    if run.state != State.PLANNED:
+        raise ConflictError(f"The run is {run.state}; only one that is planned or running can be cancelled.")
+    jobs.cancel_run(session, run, CANCELLED_BY_HAND, now)
+
+
+CANCELLED_BY_HAND = Outcome(State.CANCELLED, Reason.BY_HAND, "Cancelled by hand.")
+
+
+_RUNS = select_rows(Run, col(Job.name)).join(Job, col(Job.id) == col(Run.job_id))
+
+
+def refuse_foreign(job: Job) -> None:
+    """Refuse to change a job that a tool owns: its tool would set it right again."""
+    if job.owner not in OUR_OWNERS:
+        raise ConflictError(f"The job belongs to {job.owner}; change it there.")
+
+
+def check_action(spec: JobSpec, commands: Collection[str]) -> None:
+    """Refuse an action that names what this program does not have."""
+    action = spec.action
+    if isinstance(action, CommandParams) and action.command not in commands:
+        raise InvalidError(
+            "action.command", _unknown("command", "the configuration file names", sorted(commands))
+        )
+    if isinstance(action, PythonParams) and action.entry_point not in installed_entry_points():
+        raise InvalidError(
+            "action.entry_point", _unknown("entry point", "installed are", installed_entry_points())
+        )
+
+
+def definition_of(spec: JobSpec) -> Definition:
+    return Definition(spec.name, spec.trigger, spec.action, spec.policy)
+
+
+def _unknown(thing: str, known: str, names: Sequence[str]) -> str:
+    return f"names no known {thing}; {known}: {', '.join(names) or 'none'}"
+
+
+def _filtered(query: Select[Run, str], wanted: RunFilter) -> Select[Run, str]:
+    if wanted.job_id is not None:
+        query = query.where(col(Run.job_id) == wanted.job_id)
+    if wanted.states:
+        query = query.where(col(Run.state).in_([state.value for state in wanted.states]))
+        if set(wanted.states) <= {State.PLANNED, State.RUNNING}:
+            query = query.where(IS_OPEN)
+    if wanted.since is not None:
+        query = query.where(col(Run.scheduled_for) >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(col(Run.scheduled_for) < wanted.until)
+    return query

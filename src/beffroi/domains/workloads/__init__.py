@@ -1,0 +1,1 @@
+"""Workload schedules: windows in which a workload is wanted up."""

@@ -1,0 +1,1 @@
+"""Shared HTTP plumbing: turns requests into (session, now) and core errors into answers."""

@@ -1,0 +1,79 @@
+"""What a route can ask for. The one commit of a request is here, at the edge."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Header, Query
+from sqlmodel import Session
+
+from beffroi.core.errors import InvalidError, StaleError
+from beffroi.core.moments import in_utc
+from beffroi.web.context import Context, context_of
+
+Ctx = Annotated[Context, Depends(context_of)]
+
+
+def _reading(context: Ctx) -> Iterator[Session]:
+    with context.database.read() as session:
+        yield session
+
+
+def _writing(context: Ctx) -> Iterator[Session]:
+    with context.database.write() as session:
+        yield session
+    context.machine.wake()
+
+
+def _now(context: Ctx) -> datetime:
+    return context.clock.now()
+
+
+# "function": the session is closed, and committed, before the answer leaves.
+Reading = Annotated[Session, Depends(_reading, scope="function")]
+Writing = Annotated[Session, Depends(_writing, scope="function")]
+Now = Annotated[datetime, Depends(_now)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many; the Link header leads on.")]
+
+
+class Expected:
+    """The version that the caller believes to change (`If-Match`)."""
+
+    def __init__(self, if_match: str | None) -> None:
+        self._tags = [tag.strip().removeprefix("W/") for tag in (if_match or "").split(",") if tag.strip()]
+
+    def check(self, version: int) -> None:
+        """Raise StaleError when the caller expected another version."""
+        if self._tags and "*" not in self._tags and etag(version) not in self._tags:
+            raise StaleError
+
+    @property
+    def is_given(self) -> bool:
+        return bool(self._tags)
+
+
+def _expected(
+    if_match: Annotated[
+        str | None,
+        Header(description="The ETag last seen; the change is refused (412) when it is no longer so."),
+    ] = None,
+) -> Expected:
+    return Expected(if_match)
+
+
+IfMatch = Annotated[Expected, Depends(_expected)]
+
+
+def etag(version: int) -> str:
+    """Return the entity tag of a version."""
+    return f'"{version}"'
+
+
+def moment_in_zone(field: str, value: datetime | None, zone: str) -> datetime | None:
+    """Return a query's moment in UTC; a naive one is read in the default zone."""
+    if value is None:
+        return None
+    try:
+        return in_utc(value, zone)
+    except ValueError as error:
+        raise InvalidError(field, str(error)) from None
