@@ -12,7 +12,7 @@ from beffroi.core.outcomes import Reason, State
 from beffroi.core.policies import CatchUp, Policy
 from beffroi.core.triggers.base import Trigger
 
-PROMPT = timedelta(seconds=5)
+PROMPT = timedelta(seconds=2)
 """An occurrence found no later than this was not slept through: the planner was merely busy."""
 
 MOST_AT_ONCE = 1_000
@@ -54,9 +54,12 @@ def decide(
     still run; the others are `missed`. Those in `skips` are `skipped`, whatever else holds.
     """
     written_off: list[WrittenOff] = []
-    start = _write_off_slept_through(trigger, policy, cursor, now, written_off)
+    start = cursor
+    moment = trigger.next_after(cursor)
+    if moment is not None and moment <= now - PROMPT:
+        start = _write_off_slept_through(trigger, policy, cursor, now, written_off)
+        moment = moment if start == cursor else trigger.next_after(start)
     fires: list[datetime] = []
-    moment = trigger.next_after(start)
     while moment is not None and moment <= horizon and len(fires) < MOST_AT_ONCE:
         if moment in skips:
             written_off.append(WrittenOff(State.SKIPPED, Reason.BY_HAND, moment, moment, 1))
@@ -87,9 +90,6 @@ def _write_off_slept_through(
     written_off: list[WrittenOff],
 ) -> datetime:
     """Write off the past that shall not run; return the moment after which everything runs."""
-    first = trigger.next_after(cursor)
-    if first is None or first > now:
-        return cursor
     start = cursor
     for until, reason in _bounds(trigger, policy, cursor, now):
         if until > start and (gone := write_off(trigger, start, until, State.MISSED, reason)):

@@ -52,19 +52,16 @@ class Backlog:
                 self._admit(heapq.heappop(self._heap)[2], taken)
         return taken
 
-    def done(self, run: HeldRun) -> None:
-        """Give the slot back, and let the next queued run of the same job come."""
+    def done(self, run: HeldRun) -> bool:
+        """Give the slot back; return whether there is something to take now."""
         with self._lock:
             self._busy -= 1
             active = self._active[run.job_id]
             active.remove(run)
-            if active:
-                return
-            del self._active[run.job_id]
-            if queue := self._queued.get(run.job_id):
-                self._push(queue.popleft())
-                if not queue:
-                    del self._queued[run.job_id]
+            if not active:
+                del self._active[run.job_id]
+                self._let_next_come(run.job_id)
+            return bool(self._heap)
 
     def take_back(self, wanted: Callable[[HeldRun], bool]) -> list[HeldRun]:
         """Remove and return the runs, not started yet, for which `wanted` holds."""
@@ -84,13 +81,15 @@ class Backlog:
     def busy(self) -> int:
         return self._busy
 
-    def active_run(self, run_id: str) -> HeldRun | None:
-        with self._lock:
-            runs = (run for active in self._active.values() for run in active)
-            return next((run for run in runs if run.id == run_id), None)
-
     def _push(self, run: HeldRun) -> None:
         heapq.heappush(self._heap, (-run.policy.priority, next(self._order), run))
+
+    def _let_next_come(self, job_id: int) -> None:
+        queue = self._queued.get(job_id)
+        if queue:
+            self._push(queue.popleft())
+            if not queue:
+                del self._queued[job_id]
 
     def _admit(self, run: HeldRun, taken: Taken) -> None:
         active = self._active.get(run.job_id)

@@ -1,16 +1,16 @@
 """What the engine tells an action, and what a table of actions is."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One attempt of a run, as the action sees it. `run_id` is its idempotency key."""
 
     run_id: str
@@ -28,10 +28,10 @@ class Answer:
     output: str | None = None
 
 
-ActionFunction = Callable[[Any, Call], Awaitable[Answer | None]] | Callable[[Any, Call], Answer | None]
+ActionFunction = Callable[[Any, Call], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActionKind:
     """A kind of action: the model of its parameters, and the function that does it.
 
@@ -43,6 +43,10 @@ class ActionKind:
     params: type[BaseModel]
     function: ActionFunction
     close: Callable[[], Awaitable[None]] | None = None
+
+    @cached_property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
 
 
 ActionTable = Mapping[str, ActionKind]

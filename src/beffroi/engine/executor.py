@@ -4,10 +4,10 @@ Its event loop has a thread of its own, so that neither requests nor the planner
 """
 
 import asyncio
-import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,12 +15,29 @@ from typing import Any
 from beffroi.core.errors import ActionError, PermanentError
 from beffroi.core.outcomes import SUCCEEDED, Outcome, Reason, State
 from beffroi.engine.backlog import Backlog
-from beffroi.engine.calls import ActionKind, ActionTable, Call, read_params
+from beffroi.engine.calls import ActionTable, Call, read_params
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
 from beffroi.engine.settle import Report
 
 MESSAGE_LIMIT = 2_000
+
+SWEEP = 0.05
+"""Seconds between looks for runs beyond their deadline: how exact a timeout is."""
+
+GIVE_UP = 5.0
+"""Seconds that a cancelled run gets, when the program stops, to come to its end."""
+
+
+@dataclass(slots=True)
+class _Active:
+    """A run under way. `verdict`: how it ends when it was cancelled; None: it stays open."""
+
+    task: asyncio.Task[None]
+    run: HeldRun
+    deadline: float | None
+    is_cancelled: bool = False
+    verdict: Outcome | None = None
 
 
 class Executor:
@@ -35,8 +52,9 @@ class Executor:
         self._report = report
         self._loop = asyncio.new_event_loop()
         self._threads = ThreadPoolExecutor(backlog.slots, thread_name_prefix="beffroi-action")
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._verdicts: dict[str, Outcome | None] = {}
+        self._active: dict[str, _Active] = {}
+        self._sweeping = False
+        self._pumping = False
         self._thread = threading.Thread(target=self._serve, name="beffroi-executor", daemon=True)
 
     def start(self) -> None:
@@ -77,23 +95,39 @@ class Executor:
         return answer
 
     def _pump(self) -> None:
+        self._pumping = False
         while taken := self._backlog.take():
             for run in taken.replaced:
-                self._cancel(
-                    run.id, Outcome(State.CANCELLED, Reason.REPLACED, "Replaced by the next occurrence.")
-                )
+                self._cancel(run.id, _REPLACED)
             for run in taken.refused:
                 self._report(Report(run, None, self._clock.now(), _refusal(run)))
             for run in taken.start:
-                task = self._loop.create_task(self._perform(run))
-                self._tasks[run.id] = task
+                self._start(run)
+
+    def _start(self, run: HeldRun) -> None:
+        timeout = run.policy.timeout
+        deadline = self._loop.time() + timeout.total_seconds() if timeout is not None else None
+        self._active[run.id] = _Active(self._loop.create_task(self._perform(run)), run, deadline)
+        if not self._sweeping:
+            self._sweeping = True
+            self._loop.call_later(SWEEP, self._sweep)
+
+    def _sweep(self) -> None:
+        """Cancel what is beyond its deadline. One timer for all: most runs end long before theirs."""
+        now = self._loop.time()
+        for active in list(self._active.values()):
+            if active.deadline is not None and now >= active.deadline:
+                self._cancel(active.run.id, _timeout(active.run))
+        self._sweeping = bool(self._active)
+        if self._sweeping:
+            self._loop.call_later(SWEEP, self._sweep)
 
     def _cancel(self, run_id: str, verdict: Outcome | None) -> bool:
-        task = self._tasks.get(run_id)
-        if task is None or run_id in self._verdicts:
+        active = self._active.get(run_id)
+        if active is None or active.is_cancelled:
             return False
-        self._verdicts[run_id] = verdict
-        return task.cancel()
+        active.is_cancelled, active.verdict = True, verdict
+        return active.task.cancel()
 
     async def _perform(self, run: HeldRun) -> None:
         started = self._clock.now()
@@ -106,19 +140,17 @@ class Executor:
             if outcome is not None:
                 self._report(Report(run, started, self._clock.now(), outcome))
         finally:
-            self._verdicts.pop(run.id, None)
-            self._tasks.pop(run.id, None)
-            self._backlog.done(run)
-            self._pump()
+            del self._active[run.id]
+            if self._backlog.done(run) and not self._pumping:
+                self._pumping = True
+                self._loop.call_soon(self._pump)
 
     async def _outcome_of(self, run: HeldRun) -> Outcome | None:
         """Call the action and classify what happens; None when the run was interrupted by a stop."""
         try:
-            answer = await self._limited(run)
+            answer = await self._call(run)
         except asyncio.CancelledError:
-            return self._verdicts.get(run.id)
-        except TimeoutError:
-            return _timeout(run)
+            return self._active[run.id].verdict
         except ActionError as error:
             return _failure(error)
         except Exception as error:  # noqa: BLE001  an action may raise anything; all of it is an outcome
@@ -128,35 +160,32 @@ class Executor:
             return SUCCEEDED
         return Outcome(State.SUCCEEDED, code=answer.code, output=answer.output)
 
-    async def _limited(self, run: HeldRun) -> Any:
+    async def _call(self, run: HeldRun) -> Any:
         action = self._actions.get(run.kind)
         if action is None:
             raise PermanentError(f"This program has no action of kind {run.kind!r}.")
-        timeout = run.policy.timeout
-        async with asyncio.timeout(timeout.total_seconds() if timeout else None):
-            return await self._call(action, run)
-
-    def _call(self, action: ActionKind, run: HeldRun) -> Awaitable[Any]:
         params = read_params(action.params, run.action)
         call = Call(run.id, run.job_id, run.job_name, run.scheduled_for, run.attempt)
-        if inspect.iscoroutinefunction(action.function):
-            return action.function(params, call)
-        return self._loop.run_in_executor(None, partial(action.function, params, call))
+        if action.is_async:
+            return await action.function(params, call)
+        return await self._loop.run_in_executor(None, partial(action.function, params, call))
 
     async def _drain(self, seconds: float) -> list[HeldRun]:
-        tasks = dict(self._tasks)
+        tasks = [active.task for active in self._active.values()]
         if tasks:
-            await asyncio.wait(tasks.values(), timeout=seconds)
-        late = [run for run_id in tasks if (run := self._backlog.active_run(run_id)) is not None]
+            await asyncio.wait(tasks, timeout=seconds)
+        late = [active.run for active in self._active.values()]
         for run in late:
             self._cancel(run.id, None)
         if late:
-            await asyncio.wait(tasks.values(), timeout=5)
+            await asyncio.wait(tasks, timeout=GIVE_UP)
         for action in self._actions.values():
             if action.close is not None:
                 await action.close()
         return late
 
+
+_REPLACED = Outcome(State.CANCELLED, Reason.REPLACED, "Replaced by the next occurrence.")
 
 _TOO_LATE = Outcome(
     State.MISSED, Reason.TOO_LATE, "Too late: the misfire grace was over before a slot was free."

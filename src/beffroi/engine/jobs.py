@@ -20,7 +20,7 @@ from beffroi.core.triggers import read_trigger
 from beffroi.core.triggers.base import Rule
 from beffroi.core.triggers.interval import Interval
 from beffroi.engine import runs
-from beffroi.engine.models import IS_OCCURRENCE, IS_OPEN, Job, JobState, Origin, Run
+from beffroi.engine.models import IS_OPEN, Job, JobState, Origin, Run
 from beffroi.engine.planner import read_skips, write_skips
 from beffroi.engine.queue import queue_of
 
@@ -130,10 +130,9 @@ def run_now(session: Session, job: Job, now: datetime) -> str:
     """Write down a run by hand, due at once; return its id. The schedule is not touched."""
     if job.state == JobState.BROKEN:
         raise ConflictError(f"The job is broken: {job.note}")
-    row = runs.planned_row(id_of(job), now, now, None, Origin.MANUAL)
-    runs.insert_rows(session, [row])
-    run_id: str = row["id"]
-    return run_id
+    run = runs.Planned(runs.new_run_id(), id_of(job), now, now, None, Origin.MANUAL)
+    runs.insert_planned(session, [run])
+    return run.id
 
 
 def remove(session: Session, job: Job, now: datetime) -> None:
@@ -181,7 +180,7 @@ def withdraw(session: Session, job: Job, now: datetime) -> None:
     runs.delete_rows(session, [run.id for run in recalled])
     ahead = session.execute(
         select(col(Run.id), col(Run.scheduled_for), col(Run.reason)).where(
-            col(Run.job_id) == job.id, IS_OCCURRENCE, col(Run.scheduled_for) > now
+            col(Run.job_id) == job.id, col(Run.origin) == Origin.SCHEDULE, col(Run.scheduled_for) > now
         )
     ).all()
     skipped = [row for row in ahead if row.reason == Reason.BY_HAND]
@@ -229,9 +228,10 @@ def _decide_past(session: Session, job: Job, now: datetime) -> None:
     else:
         decision = decide(trigger, read_policy(job.policy), job.cursor, now, now, read_skips(job.skips))
         fires, gone = decision.fires, decision.written_off
-    rows = [runs.written_off_row(id_of(job), occurrences, now) for occurrences in gone]
-    rows += [runs.planned_row(id_of(job), nominal, nominal, None) for nominal in fires]
-    runs.insert_rows(session, rows)
+    runs.insert_written_off(session, [(id_of(job), occurrences) for occurrences in gone], now)
+    runs.insert_planned(
+        session, [runs.Planned(runs.new_run_id(), id_of(job), nominal, nominal, None) for nominal in fires]
+    )
     job.cursor = now
 
 

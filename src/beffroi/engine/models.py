@@ -36,7 +36,7 @@ class Origin(StrEnum):
 # SQLite uses a partial index only for a query that repeats its condition to the letter; a bound
 # parameter will not do. So the conditions are written once, here, for the indexes and the queries.
 IS_OPEN = text("run.state IN ('planned', 'running')")
-IS_OCCURRENCE = text("run.origin = 'schedule'")
+IS_FAILING = text("job.health = 'failing'")
 
 
 class Job(SQLModel, table=True):
@@ -60,6 +60,12 @@ class Job(SQLModel, table=True):
             unique=True,
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "job_failing",
+            "id",
+            sqlite_where=text("health = 'failing'"),
+            postgresql_where=text("health = 'failing'"),
         ),
         Index("job_owner", "owner"),
         {"sqlite_autoincrement": True},
@@ -93,21 +99,13 @@ class Run(SQLModel, table=True):
     """
 
     __table_args__ = (
-        Index(
-            "run_occurrence",
-            "job_id",
-            "scheduled_for",
-            unique=True,
-            sqlite_where=text("origin = 'schedule'"),
-            postgresql_where=text("origin = 'schedule'"),
-        ),
+        Index("run_occurrence", "job_id", "scheduled_for", "origin", unique=True),
         Index(
             "run_open",
             "due_at",
             sqlite_where=text("state IN ('planned', 'running')"),
             postgresql_where=text("state IN ('planned', 'running')"),
         ),
-        Index("run_of_job", "job_id", "id"),
     )
 
     id: str = Field(primary_key=True, sa_type=Uuid(as_uuid=False))

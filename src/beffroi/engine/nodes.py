@@ -3,7 +3,7 @@
 import os
 import socket
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import CursorResult, and_, case, func, or_, select, update
 from sqlmodel import Session, col
@@ -27,6 +27,14 @@ MOST_RESCUES = 3
 
 ABSENCE = timedelta(seconds=30)
 """A silence of all nodes longer than this is recorded."""
+
+
+class Lost(NamedTuple):
+    """The verdict of a run that is given up."""
+
+    id: str
+    message: str
+    state: State = State.FAILED
 
 
 def register(session: Session, now: datetime) -> str:
@@ -131,9 +139,7 @@ def _give_up(session: Session, mine: Any, now: datetime) -> int:
                 token=col(Run.token) + 1,
             )
         )
-    failed = {
-        row.job_id: {"b_id": row.id, "b_state": State.FAILED.value, "b_message": message} for row in hopeless
-    }
+    failed = {row.job_id: Lost(row.id, message) for row in hopeless}
     signals.note_outcomes(session, failed, now)
     return len(hopeless)
 

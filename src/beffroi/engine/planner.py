@@ -9,13 +9,14 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Row, bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from beffroi import events
+from beffroi.core.errors import BeffroiError
 from beffroi.core.moments import EPOCH, MICROSECOND
 from beffroi.core.outcomes import Reason, State
 from beffroi.core.planning import Decision, WrittenOff, decide, write_off
@@ -26,9 +27,10 @@ from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
 from beffroi.engine.models import IS_OPEN, Job, JobState, Run
 from beffroi.engine.queue import queue_of
+from beffroi.store.bulk import BulkSelect, BulkUpdate
 from beffroi.store.db import Database
 
-BATCH = 500
+BATCH = 512
 """At most so many jobs are decided in one transaction."""
 
 LONGEST_SLEEP = 1.0
@@ -39,40 +41,54 @@ JUMP = timedelta(seconds=2)
 
 _jobs = Job.__table__  # type: ignore[attr-defined]
 
-_DUE = (
-    select(
-        _jobs.c.id,
-        _jobs.c.name,
-        _jobs.c.trigger,
-        _jobs.c.action,
-        _jobs.c.action_kind,
-        _jobs.c.policy,
-        _jobs.c.state,
-        _jobs.c.cursor,
-        _jobs.c.next_due_at,
-        _jobs.c.skips,
-    )
+
+class Due(NamedTuple):
+    """A job that is to be looked at."""
+
+    id: int
+    version: int
+    name: str
+    trigger: str
+    action: str
+    action_kind: str
+    policy: str
+    state: JobState
+    cursor: datetime
+    next_due_at: datetime
+    skips: str | None
+
+
+_DUE = BulkSelect(
+    select(*(_jobs.c[name] for name in Due._fields))
     .where(
         _jobs.c.next_due_at.is_not(None),
         _jobs.c.next_due_at <= bindparam("horizon"),
-        or_(_jobs.c.state == JobState.ACTIVE.value, _jobs.c.next_due_at <= bindparam("now")),
+        or_(_jobs.c.state == JobState.ACTIVE, _jobs.c.next_due_at <= bindparam("now")),
     )
     .order_by(_jobs.c.next_due_at)
-    .limit(bindparam("most"))
+    .limit(bindparam("most")),
+    Due._make,
 )
 
-_MOVE = (
-    update(_jobs)
-    .where(_jobs.c.id == bindparam("b_id"))
-    .values(
-        cursor=bindparam("b_cursor"),
-        next_due_at=bindparam("b_next"),
-        state=bindparam("b_state"),
-        skips=bindparam("b_skips"),
-    )
-)
+
+class Move(NamedTuple):
+    """Where a decision leaves its job; it holds only for the version that was decided."""
+
+    id: int
+    version: int
+    cursor: datetime
+    next_due_at: datetime | None
+    state: JobState
+    skips: str | None
+
+
+_MOVE = BulkUpdate(_jobs, ("id", "version"), Move._fields)
 
 _RESUMED = update(_jobs).where(_jobs.c.id == bindparam("b_id")).values(paused_until=None, note=None)
+
+
+class StalePlanError(BeffroiError):
+    """A job was changed while it was being decided."""
 
 
 @dataclass(slots=True)
@@ -80,37 +96,49 @@ class Plan:
     """What one look decided. `full`: there may be more, look again at once."""
 
     held: list[HeldRun] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    moves: list[dict[str, Any]] = field(default_factory=list)
-    resumed: list[dict[str, Any]] = field(default_factory=list)
+    planned: list[runs.Planned] = field(default_factory=list)
+    gone: list[tuple[int, WrittenOff]] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    resumed: list[dict[str, int]] = field(default_factory=list)
+    broken: list[tuple[int, str]] = field(default_factory=list)
     full: bool = False
 
 
-def due_jobs(session: Session, now: datetime, horizon: datetime) -> Sequence[Row[Any]]:
+def due_jobs(session: Session, now: datetime, horizon: datetime) -> Sequence[Due]:
     """Return the jobs to look at: due by the horizon, or paused until a moment that has come."""
-    return session.execute(_DUE, {"now": now, "horizon": horizon, "most": BATCH}).all()
+    return _DUE.execute(session, {"now": now, "horizon": horizon, "most": BATCH})
 
 
-def plan(session: Session, due: Sequence[Row[Any]], node_id: str, now: datetime, horizon: datetime) -> Plan:
-    """Decide all that falls due up to `horizon`, write it, and enqueue it in the session's transaction."""
-    result = Plan()
+def decide_due(due: Sequence[Due], node_id: str, now: datetime, horizon: datetime) -> Plan:
+    """Decide all that falls due up to `horizon`. Nothing is written: nobody is kept waiting."""
+    result = Plan(full=len(due) == BATCH)
     for row in due:
         try:
             _plan_job(result, row, node_id, now, horizon)
         except (ValueError, TypeError, ArithmeticError, LookupError) as error:
-            signals.park_broken(session, row.id, str(error), now)
-    runs.insert_rows(session, result.rows)
-    if result.moves:
-        session.execute(_MOVE, result.moves)
-    if result.resumed:
-        session.execute(_RESUMED, result.resumed)
-    loose = runs.claim_loose(session, node_id, horizon, BATCH)
-    result.full = BATCH in (len(due), len(loose)) or any(
-        move["b_next"] is not None and move["b_next"] <= horizon for move in result.moves
+            result.broken.append((row.id, str(error)))
+    result.full = result.full or any(
+        move.next_due_at is not None and move.next_due_at <= horizon for move in result.moves
     )
-    result.held += loose
-    queue_of(session).enqueue(session, result.held)
     return result
+
+
+def write_plan(session: Session, plan: Plan, node_id: str, now: datetime, horizon: datetime) -> None:
+    """Write what was decided, take what nobody holds, and enqueue both in the session's transaction.
+
+    Raises StalePlanError when a job was changed after it was looked at: nothing of the plan holds.
+    """
+    if _MOVE.execute(session, plan.moves) != len(plan.moves):
+        raise StalePlanError
+    runs.insert_planned(session, plan.planned)
+    runs.insert_written_off(session, plan.gone, now)
+    if plan.resumed:
+        session.execute(_RESUMED, plan.resumed)
+    for job_id, reason in plan.broken:
+        signals.park_broken(session, job_id, reason, now)
+    loose = runs.claim_loose(session, node_id, horizon, BATCH)
+    plan.full = plan.full or len(loose) == BATCH
+    queue_of(session).enqueue(session, plan.held + loose)
 
 
 def next_look(session: Session) -> datetime | None:
@@ -135,54 +163,48 @@ def start_of(job_id: int, nominal: datetime, policy: Policy) -> datetime:
     return nominal + policy.jitter * share
 
 
-def _plan_job(result: Plan, row: Row[Any], node_id: str, now: datetime, horizon: datetime) -> None:
+def _plan_job(result: Plan, row: Due, node_id: str, now: datetime, horizon: datetime) -> None:
     trigger, policy = read_trigger(row.trigger), read_policy(row.policy)
     skips = read_skips(row.skips)
     cursor = row.cursor
-    gone: list[WrittenOff] = []
-    if row.state == JobState.PAUSED:
+    if row.state is JobState.PAUSED:
         cursor = row.next_due_at
-        paused = write_off(trigger, row.cursor, cursor, State.SKIPPED, Reason.PAUSED)
-        gone += [paused] if paused else []
+        if paused := write_off(trigger, row.cursor, cursor, State.SKIPPED, Reason.PAUSED):
+            result.gone.append((row.id, paused))
         result.resumed.append({"b_id": row.id})
     decision = decide(trigger, policy, cursor, now, horizon, skips)
-    gone += decision.written_off
-    for occurrence in gone:
-        result.rows.append(runs.written_off_row(row.id, occurrence, now))
-        if occurrence.state is State.MISSED:
-            events.occurrences_written_off(row.name, occurrence.state, occurrence.reason, occurrence.count)
+    for gone in decision.written_off:
+        result.gone.append((row.id, gone))
+        if gone.state is State.MISSED:
+            events.occurrences_written_off(row.name, gone.state, gone.reason, gone.count)
     for nominal in decision.fires:
-        due_at = start_of(row.id, nominal, policy)
-        planned = runs.planned_row(row.id, nominal, due_at, node_id)
-        result.rows.append(planned)
-        result.held.append(
-            HeldRun(
-                id=planned["id"],
-                token=runs.FIRST_TOKEN,
-                attempt=1,
-                rescues=0,
-                job_id=row.id,
-                job_name=row.name,
-                kind=row.action_kind,
-                action=row.action,
-                policy=policy,
-                scheduled_for=nominal,
-                due_at=due_at,
-                node_id=node_id,
-            )
-        )
-    result.moves.append(_move(row.id, decision, skips))
+        run = _hold(row, nominal, policy, node_id)
+        result.held.append(run)
+        result.planned.append(runs.Planned(run.id, row.id, nominal, run.due_at, node_id))
+    result.moves.append(_move(row, decision, skips))
 
 
-def _move(job_id: int, decision: Decision, skips: frozenset[datetime]) -> dict[str, Any]:
-    finished = decision.next_due is None
-    return {
-        "b_id": job_id,
-        "b_cursor": decision.cursor,
-        "b_next": decision.next_due,
-        "b_state": (JobState.FINISHED if finished else JobState.ACTIVE).value,
-        "b_skips": write_skips(moment for moment in skips if moment > decision.cursor) if skips else None,
-    }
+def _hold(row: Due, nominal: datetime, policy: Policy, node_id: str) -> HeldRun:
+    return HeldRun(
+        id=runs.new_run_id(),
+        token=runs.FIRST_TOKEN,
+        attempt=1,
+        rescues=0,
+        job_id=row.id,
+        job_name=row.name,
+        kind=row.action_kind,
+        action=row.action,
+        policy=policy,
+        scheduled_for=nominal,
+        due_at=start_of(row.id, nominal, policy),
+        node_id=node_id,
+    )
+
+
+def _move(row: Due, decision: Decision, skips: frozenset[datetime]) -> Move:
+    state = JobState.FINISHED if decision.next_due is None else JobState.ACTIVE
+    left = write_skips(moment for moment in skips if moment > decision.cursor) if skips else None
+    return Move(row.id, row.version, decision.cursor, decision.next_due, state, left)
 
 
 def read_skips(text: str | None) -> frozenset[datetime]:
@@ -210,11 +232,13 @@ class Planner:
         now = self._clock.now()
         self._watch_the_clock(now)
         try:
-            result, upcoming = self._plan(now)
+            full, upcoming = self._plan(now)
+        except StalePlanError:
+            return 0.0
         except IntegrityError:
             self._plan_one_by_one(now)
             return 0.0
-        if result.full:
+        if full:
             return 0.0
         if upcoming is None:
             return LONGEST_SLEEP
@@ -222,11 +246,14 @@ class Planner:
         pause = upcoming - self._ahead / 2 - self._clock.now()
         return min(LONGEST_SLEEP, max(0.01, pause.total_seconds()))
 
-    def _plan(self, now: datetime) -> tuple[Plan, datetime | None]:
+    def _plan(self, now: datetime) -> tuple[bool, datetime | None]:
         horizon = now + self._ahead
+        with self._database.read() as session:
+            due = due_jobs(session, now, horizon)
+        plan = decide_due(due, self._node_id, now, horizon)
         with self._database.write() as session:
-            result = plan(session, due_jobs(session, now, horizon), self._node_id, now, horizon)
-            return result, None if result.full else next_look(session)
+            write_plan(session, plan, self._node_id, now, horizon)
+            return plan.full, None if plan.full else next_look(session)
 
     def _plan_one_by_one(self, now: datetime) -> None:
         """The ledger refused a batch: find the job that contradicts it, and park that one alone."""
@@ -235,8 +262,9 @@ class Planner:
             due = due_jobs(session, now, horizon)
         for row in due:
             try:
+                plan = decide_due([row], self._node_id, now, horizon)
                 with self._database.write() as session:
-                    plan(session, [row], self._node_id, now, horizon)
+                    write_plan(session, plan, self._node_id, now, horizon)
             except IntegrityError as error:
                 with self._database.write() as session:
                     signals.park_broken(session, row.id, f"it contradicts the ledger: {error.orig}", now)

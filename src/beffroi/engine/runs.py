@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, select
 from sqlmodel import Session, col
 from uuid_utils import uuid7
 
@@ -14,10 +14,12 @@ from beffroi.core.planning import WrittenOff
 from beffroi.core.policies import read_policy
 from beffroi.engine.held import HeldRun
 from beffroi.engine.models import IS_OPEN, Job, Origin, Run
+from beffroi.store.bulk import BulkInsert, BulkUpdate
+
+FIRST_TOKEN = 0
+"""The token of a run that was never taken over."""
 
 _runs = Run.__table__  # type: ignore[attr-defined]
-FIRST_TOKEN = 1
-"""The token of a run that is held from its decision on."""
 
 
 def new_run_id() -> str:
@@ -25,66 +27,71 @@ def new_run_id() -> str:
     return str(uuid7())
 
 
-def insert_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        session.execute(insert(_runs), rows)
+class Planned(NamedTuple):
+    """The row of a run just decided: held by a node, or (None) for any planner to pick up."""
+
+    id: str
+    job_id: int
+    scheduled_for: datetime
+    due_at: datetime
+    node_id: str | None
+    origin: Origin = Origin.SCHEDULE
 
 
-def planned_row(
-    job_id: int,
-    scheduled_for: datetime,
-    due_at: datetime,
-    node_id: str | None,
-    origin: Origin = Origin.SCHEDULE,
-) -> dict[str, Any]:
-    """Return the row of a run just decided: held by a node, or (None) for any planner to pick up."""
-    return {
-        "id": new_run_id(),
-        "job_id": job_id,
-        "origin": origin.value,
-        "scheduled_for": scheduled_for,
-        "last_of_gap": None,
-        "occurrences": 1,
-        "due_at": due_at,
-        "state": State.PLANNED.value,
-        "reason": None,
-        "message": None,
-        "attempt": 1,
-        "rescues": 0,
-        "token": FIRST_TOKEN if node_id else 0,
-        "node_id": node_id,
-        "finished_at": None,
-    }
+class Gone(NamedTuple):
+    """The one row of consecutive occurrences that will not run."""
+
+    id: str
+    job_id: int
+    scheduled_for: datetime
+    last_of_gap: datetime | None
+    occurrences: int
+    due_at: datetime
+    state: State
+    reason: Reason
+    message: str
+    finished_at: datetime
 
 
-def written_off_row(job_id: int, gone: WrittenOff, now: datetime) -> dict[str, Any]:
-    """Return the one row of consecutive occurrences that will not run."""
-    return {
-        "id": new_run_id(),
-        "job_id": job_id,
-        "origin": Origin.SCHEDULE.value,
-        "scheduled_for": gone.first,
-        "last_of_gap": gone.last if gone.count > 1 else None,
-        "occurrences": gone.count,
-        "due_at": gone.first,
-        "state": gone.state.value,
-        "reason": gone.reason.value,
-        "message": _WRITTEN_OFF[gone.reason].format(count=gone.count),
-        "attempt": 0,
-        "rescues": 0,
-        "token": 0,
-        "node_id": None,
-        "finished_at": now,
-    }
+class Settled(NamedTuple):
+    """What a run becomes when an attempt is over: final, or planned again in nobody's hands."""
+
+    id: str
+    token: int
+    state: State
+    reason: Reason | None
+    message: str | None
+    code: int | None
+    output: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    due_at: datetime
+    attempt: int
+    node_id: str | None
+    earlier: str | None
 
 
-_WRITTEN_OFF = {
-    Reason.PAUSED: "The job was paused.",
-    Reason.BY_HAND: "Skipped by hand.",
-    Reason.TOO_LATE: "Too late: the misfire grace was over.",
-    Reason.SLEPT_THROUGH: "Slept through; the catch-up policy runs no more of them.",
-    Reason.OVER_LIMIT: "Slept through; beyond the catch-up limit.",
-}
+class Started(NamedTuple):
+    """A run that has begun."""
+
+    id: str
+    token: int
+    started_at: datetime
+
+
+_FIRST = {"attempt": "1", "rescues": "0", "token": str(FIRST_TOKEN)}
+
+_INSERT_PLANNED = BulkInsert(_runs, Planned._fields, {**_FIRST, "state": "'planned'", "occurrences": "1"})
+
+_INSERT_GONE = BulkInsert(_runs, Gone._fields, {**_FIRST, "origin": "'schedule'"})
+
+_MARK_STARTED = BulkUpdate(
+    _runs, ("id", "token"), Started._fields, {"state": "'running'"}, "run.state = 'planned'"
+)
+
+_SETTLE = BulkUpdate(_runs, ("id", "token"), Settled._fields, condition="run.state IN ('planned', 'running')")
+
+_CLAIM = BulkUpdate(_runs, ("id", "token"), ("id", "token", "node_id"), {"token": "run.token + 1"})
 
 _LOOSE = (
     select(
@@ -104,7 +111,7 @@ _LOOSE = (
     .join(Job, col(Job.id) == _runs.c.job_id)
     .where(
         IS_OPEN,
-        _runs.c.state == State.PLANNED.value,
+        _runs.c.state == State.PLANNED,
         _runs.c.node_id.is_(None),
         _runs.c.due_at <= bindparam("horizon"),
     )
@@ -112,11 +119,30 @@ _LOOSE = (
     .limit(bindparam("most"))
 )
 
-_CLAIM = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.token == bindparam("b_token"))
-    .values(node_id=bindparam("b_node"), token=_runs.c.token + 1)
-)
+_WHY_GONE = {
+    Reason.PAUSED: "The job was paused.",
+    Reason.BY_HAND: "Skipped by hand.",
+    Reason.TOO_LATE: "Too late: the misfire grace was over.",
+    Reason.SLEPT_THROUGH: "Slept through; the catch-up policy runs no more of them.",
+    Reason.OVER_LIMIT: "Slept through; beyond the catch-up limit.",
+}
+
+
+def insert_planned(session: Session, rows: Sequence[Planned]) -> None:
+    _INSERT_PLANNED.execute(session, rows)
+
+
+def insert_written_off(session: Session, gone: Sequence[tuple[int, WrittenOff]], now: datetime) -> None:
+    """Write down, for each job id, consecutive occurrences that will not run."""
+    _INSERT_GONE.execute(session, [_gone_row(job_id, occurrences, now) for job_id, occurrences in gone])
+
+
+def _gone_row(job_id: int, gone: WrittenOff, now: datetime) -> Gone:
+    last = gone.last if gone.count > 1 else None
+    return Gone(
+        new_run_id(), job_id, gone.first, last, gone.count, gone.first,
+        gone.state, gone.reason, _WHY_GONE[gone.reason], now,
+    )  # fmt: skip
 
 
 def claim_loose(session: Session, node_id: str, horizon: datetime, most: int) -> list[HeldRun]:
@@ -124,7 +150,7 @@ def claim_loose(session: Session, node_id: str, horizon: datetime, most: int) ->
     rows = session.execute(_LOOSE, {"horizon": horizon, "most": most}).all()
     if not rows:
         return []
-    session.execute(_CLAIM, [{"b_id": row.id, "b_token": row.token, "b_node": node_id} for row in rows])
+    _CLAIM.execute(session, [(row.id, row.token, node_id) for row in rows])
     return [
         HeldRun(
             id=row.id,
@@ -133,68 +159,30 @@ def claim_loose(session: Session, node_id: str, horizon: datetime, most: int) ->
             rescues=row.rescues,
             job_id=row.job_id,
             job_name=row.name,
-            node_id=node_id,
             kind=row.action_kind,
             action=row.action,
             policy=read_policy(row.policy),
             scheduled_for=row.scheduled_for,
             due_at=row.due_at,
+            node_id=node_id,
             earlier=row.earlier,
         )
         for row in rows
     ]
 
 
-_STARTED = (
-    update(_runs)
-    .where(
-        _runs.c.id == bindparam("b_id"),
-        _runs.c.token == bindparam("b_token"),
-        _runs.c.state == State.PLANNED.value,
-    )
-    .values(state=State.RUNNING.value, started_at=bindparam("b_started"))
-)
-
-_FINISHED = (
-    update(_runs)
-    .where(
-        _runs.c.id == bindparam("b_id"),
-        _runs.c.token == bindparam("b_token"),
-        or_(_runs.c.state == State.PLANNED.value, _runs.c.state == State.RUNNING.value),
-    )
-    .values(
-        state=bindparam("b_state"),
-        reason=bindparam("b_reason"),
-        message=bindparam("b_message"),
-        code=bindparam("b_code"),
-        output=bindparam("b_output"),
-        started_at=bindparam("b_started"),
-        finished_at=bindparam("b_finished"),
-        due_at=bindparam("b_due"),
-        attempt=bindparam("b_attempt"),
-        node_id=bindparam("b_node"),
-        earlier=bindparam("b_earlier"),
-    )
-)
+def mark_started(session: Session, starts: Sequence[Started]) -> None:
+    _MARK_STARTED.execute(session, starts)
 
 
-def mark_started(session: Session, starts: Sequence[tuple[HeldRun, datetime]]) -> None:
-    if starts:
-        rows = [{"b_id": run.id, "b_token": run.token, "b_started": at} for run, at in starts]
-        session.execute(_STARTED, rows)
-
-
-def write_outcomes(session: Session, rows: Sequence[dict[str, Any]]) -> list[str]:
+def write_outcomes(session: Session, rows: Sequence[Settled]) -> list[str]:
     """Write outcomes, fenced by their tokens; return the ids of the runs that were no longer ours."""
-    if not rows:
+    if _SETTLE.execute(session, rows) == len(rows):
         return []
-    written = session.execute(_FINISHED, rows).rowcount  # type: ignore[attr-defined]
-    if written == len(rows):
-        return []
-    held = {(row["b_id"], row["b_token"]) for row in rows}
-    ids = [row["b_id"] for row in rows]
-    mine = session.execute(select(_runs.c.id, _runs.c.token).where(_runs.c.id.in_(ids))).all()
-    return sorted(run_id for run_id, _ in held - {(row.id, row.token) for row in mine})
+    ids = [row.id for row in rows]
+    found = session.execute(select(_runs.c.id, _runs.c.token).where(_runs.c.id.in_(ids))).all()
+    ours = {(row.id, row.token) for row in found}
+    return sorted(row.id for row in rows if (row.id, row.token) not in ours)
 
 
 def earlier_attempts(run: HeldRun, outcome: Outcome, started: datetime | None, finished: datetime) -> str:

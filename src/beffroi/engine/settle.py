@@ -4,9 +4,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
@@ -25,8 +24,7 @@ LINGER = 0.005
 IDLE = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What the executor says of a run: that it started, or (with an outcome) that it ended."""
 
     run: HeldRun
@@ -35,83 +33,66 @@ class Report:
     outcome: Outcome | None = None
 
 
-def settle(session: Session, reports: Sequence[Report], now: datetime) -> list[str]:
-    """Write a batch of reports; return the ids of runs that were no longer ours to settle."""
+class Settlement(NamedTuple):
+    """What a batch of reports comes to, ready to be written."""
+
+    starts: list[runs.Started]
+    rows: list[runs.Settled]
+    jobs: list[int]
+
+
+def settlement_of(reports: Sequence[Report], now: datetime) -> Settlement:
+    """Say what a batch of reports comes to: which runs began, and what follows those that ended."""
     ended = [(report, report.outcome) for report in reports if report.outcome is not None]
     ended_ids = {report.run.id for report, _ in ended}
     starts = [
-        (report.run, report.started_at)
+        runs.Started(report.run.id, report.run.token, report.started_at)
         for report in reports
         if report.started_at is not None and report.run.id not in ended_ids
     ]
-    runs.mark_started(session, starts)
     rows = [_row(report, outcome, now) for report, outcome in ended]
-    fenced = runs.write_outcomes(session, rows)
-    jobs = [report.run.job_id for report, _ in ended]
-    signals.note_outcomes(session, _last_of_each_job(jobs, rows, set(fenced)), now)
+    return Settlement(starts, rows, [report.run.job_id for report, _ in ended])
+
+
+def settle(session: Session, settlement: Settlement, now: datetime) -> list[str]:
+    """Write a settlement; return the ids of runs that were no longer ours to settle."""
+    runs.mark_started(session, settlement.starts)
+    fenced = runs.write_outcomes(session, settlement.rows)
+    last = _last_of_each_job(settlement.jobs, settlement.rows, set(fenced))
+    signals.note_outcomes(session, last, now)
     return fenced
 
 
 def _last_of_each_job(
-    jobs: Sequence[int], rows: Sequence[dict[str, Any]], fenced: set[str]
-) -> dict[int, dict[str, Any]]:
-    judged = (State.SUCCEEDED.value, State.FAILED.value)
+    jobs: Sequence[int], rows: Sequence[runs.Settled], fenced: set[str]
+) -> dict[int, runs.Settled]:
     return {
         job_id: row
         for job_id, row in zip(jobs, rows, strict=True)
-        if row["b_state"] in judged and row["b_id"] not in fenced
+        if row.state in (State.SUCCEEDED, State.FAILED) and row.id not in fenced
     }
 
 
-def _row(report: Report, outcome: Outcome, now: datetime) -> dict[str, Any]:
-    run = report.run
+def _row(report: Report, outcome: Outcome, now: datetime) -> runs.Settled:
+    run, finished = report.run, report.finished_at or now
     step = follow(outcome, Tries(run.attempt, run.rescues), run.policy, now, random.random())
     retry_at = step.at if isinstance(step, Retry) else None
     if outcome.state is State.FAILED:
         events.run_failed(run.job_name, run.id, outcome.message, retry_at)
     if retry_at is not None:
-        earlier = runs.earlier_attempts(run, outcome, report.started_at, report.finished_at or now)
-        return _retry_row(run, retry_at, earlier)
-    return _final_row(run, outcome, report.started_at, report.finished_at or now)
+        earlier = runs.earlier_attempts(run, outcome, report.started_at, finished)
+        return _planned_again(run, retry_at, earlier)
+    return runs.Settled(
+        run.id, run.token, outcome.state, outcome.reason, outcome.message, outcome.code, outcome.output,
+        report.started_at, finished, run.due_at, run.attempt, run.node_id, run.earlier,
+    )  # fmt: skip
 
 
-def _final_row(
-    run: HeldRun, outcome: Outcome, started: datetime | None, finished: datetime
-) -> dict[str, Any]:
-    return {
-        "b_id": run.id,
-        "b_token": run.token,
-        "b_state": outcome.state.value,
-        "b_reason": outcome.reason.value if outcome.reason else None,
-        "b_message": outcome.message,
-        "b_code": outcome.code,
-        "b_output": outcome.output,
-        "b_started": started,
-        "b_finished": finished,
-        "b_due": run.due_at,
-        "b_attempt": run.attempt,
-        "b_node": run.node_id,
-        "b_earlier": run.earlier,
-    }
-
-
-def _retry_row(run: HeldRun, retry_at: datetime, earlier: str) -> dict[str, Any]:
-    """Return the row of a run that goes back among the planned ones, in nobody's hands."""
-    return {
-        "b_id": run.id,
-        "b_token": run.token,
-        "b_state": State.PLANNED.value,
-        "b_reason": None,
-        "b_message": None,
-        "b_code": None,
-        "b_output": None,
-        "b_started": None,
-        "b_finished": None,
-        "b_due": retry_at,
-        "b_attempt": run.attempt + 1,
-        "b_node": None,
-        "b_earlier": earlier,
-    }
+def _planned_again(run: HeldRun, retry_at: datetime, earlier: str) -> runs.Settled:
+    return runs.Settled(
+        run.id, run.token, State.PLANNED, None, None, None, None,
+        None, None, retry_at, run.attempt + 1, None, earlier,
+    )  # fmt: skip
 
 
 class Settler:
@@ -163,8 +144,9 @@ class Settler:
 
     def _write_together(self, batch: Sequence[Report]) -> None:
         now = self._clock.now()
+        settlement = settlement_of(batch, now)
         with self._database.write() as session:
-            fenced = settle(session, batch, now)
+            fenced = settle(session, settlement, now)
         if fenced:
             events.runs_fenced(fenced)
         if any(report.outcome is not None and report.outcome.retryable for report in batch):

@@ -18,3 +18,9 @@ class Once(Rule):
 
     def first_cursor(self, now: datetime) -> datetime:
         return min(now, self.at - MICROSECOND)
+
+    def count_between(self, after: datetime, until: datetime) -> int:
+        return int(after < self.at <= until)
+
+    def last_between(self, after: datetime, until: datetime) -> datetime | None:
+        return self.at if after < self.at <= until else None

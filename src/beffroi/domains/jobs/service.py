@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlalchemy import select as select_rows
 from sqlmodel import Session, col, select
 
@@ -101,11 +101,23 @@ def get_run(session: Session, run_id: str) -> tuple[Run, str]:
 def list_runs(
     session: Session, wanted: RunFilter, after: str | None, limit: int
 ) -> Sequence[tuple[Run, str]]:
-    """Return runs, the newest first, from the one after `after` on."""
+    """Return runs from the one after `after` on: of one job by their moment, of all by their decision."""
     query = _filtered(_RUNS, wanted)
-    if after is not None:
-        query = query.where(col(Run.id) < after)
-    return list(session.execute(query.order_by(col(Run.id).desc()).limit(limit)).tuples())
+    if wanted.job_id is None:
+        query = query.order_by(col(Run.id).desc())
+        query = query.where(col(Run.id) < after) if after is not None else query
+    else:
+        query = query.order_by(col(Run.scheduled_for).desc(), col(Run.id).desc())
+        query = query.where(_comes_after(session, after)) if after is not None else query
+    return list(session.execute(query.limit(limit)).tuples())
+
+
+def _comes_after(session: Session, run_id: str) -> ColumnElement[bool]:
+    moment = session.scalar(select_rows(col(Run.scheduled_for)).where(col(Run.id) == run_id))
+    if moment is None:
+        raise InvalidError("after", "names no run of the ledger")
+    same_moment = and_(col(Run.scheduled_for) == moment, col(Run.id) < run_id)
+    return or_(col(Run.scheduled_for) < moment, same_moment)
 
 
 def cancel_planned(session: Session, run: Run, now: datetime) -> None:

@@ -50,6 +50,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("deleted_at IS NULL"),
             postgresql_where=sa.text("deleted_at IS NULL"),
         )
+        batch_op.create_index(
+            "job_failing",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("health = 'failing'"),
+            postgresql_where=sa.text("health = 'failing'"),
+        )
         batch_op.create_index("job_owner", ["owner"], unique=False)
 
     op.create_table(
@@ -93,12 +100,9 @@ def upgrade() -> None:
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.create_index(
             "run_occurrence",
-            ["job_id", "scheduled_for"],
+            ["job_id", "scheduled_for", "origin"],
             unique=True,
-            sqlite_where=sa.text("origin = 'schedule'"),
-            postgresql_where=sa.text("origin = 'schedule'"),
         )
-        batch_op.create_index("run_of_job", ["job_id", "id"], unique=False)
         batch_op.create_index(
             "run_open",
             ["due_at"],
