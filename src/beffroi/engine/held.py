@@ -81,18 +81,19 @@ class Hold:
                 heapq.heapify(self._heap)
             return taken
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                if self._stopping:
-                    return
-                now = self._clock.monotonic()
-                due = self._pop_due(now)
-                if not due:
-                    self._changed.wait(self._heap[0][0] - now if self._heap else None)
-                    continue
-                # Still under the lock: a run is always either held here or known to the executor.
+    def ring(self) -> float | None:
+        """Hand over all that is due; return the seconds until the next is (None: nothing is held)."""
+        with self._changed:
+            now = self._clock.monotonic()
+            if due := self._pop_due(now):
+                # Under the lock: a run is always either held here or known to the executor.
                 self._hand_over(due)
+            return max(0.0, self._heap[0][0] - now) if self._heap else None
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._stopping:
+                self._changed.wait(self.ring())
 
     def _pop_due(self, now: float) -> list[HeldRun]:
         due = []

@@ -19,7 +19,7 @@ from beffroi.engine.history import History
 from beffroi.engine.loop import Loop
 from beffroi.engine.nodes import Keeper
 from beffroi.engine.planner import Planner
-from beffroi.engine.queue import QUEUE, InProcessQueue
+from beffroi.engine.queue import QUEUE, InProcessQueue, NoQueue
 from beffroi.engine.settle import Settler
 from beffroi.store.db import Database
 
@@ -73,6 +73,7 @@ class Machine:
         self._loops["settler"].stop()
         self._loops["keeper"].stop()
         self._started_at = None
+        self._database.info[QUEUE] = NoQueue()
         self._sign_off()
         events.machine_stopped(len(interrupted))
 

@@ -249,6 +249,9 @@ class Planner:
     def _plan(self, now: datetime) -> tuple[bool, datetime | None]:
         horizon = now + self._ahead
         with self._database.read() as session:
+            upcoming = next_look(session)
+            if upcoming is None or upcoming > horizon:
+                return False, upcoming
             due = due_jobs(session, now, horizon)
         plan = decide_due(due, self._node_id, now, horizon)
         with self._database.write() as session:

@@ -42,15 +42,15 @@ class Cron(Rule):
             hint = '; for six fields set "dialect": "seconds"' if fields == 6 else ""
             raise ValueError(f"a {self.dialect} cron line has {expected} fields, this one has {fields}{hint}")
         try:
-            next(_parse(self.line, self.dialect), None)
+            _parse(self.line)
         except CronSimError as error:
             raise ValueError(_explain(self.line, error)) from None
-        if next(_walls_after(self.line, self.dialect, _SOME_DAY), None) is None:
+        if next(self.walls_after(_SOME_DAY), None) is None:
             raise ValueError(f"the line {self.line!r} never fires: no such date exists")
         return self
 
     def next_after(self, moment: datetime) -> datetime | None:
-        return next_placed(lambda wall: _walls_after(self.line, self.dialect, wall), self.placement, moment)
+        return next_placed(self, moment)
 
     def count_between(self, after: datetime, until: datetime) -> int:
         """Count by days: a day without irregular hours fires as often as the line says."""
@@ -66,6 +66,11 @@ class Cron(Rule):
 
     def last_between(self, after: datetime, until: datetime) -> datetime | None:
         return last_by_doubling(self, after, until)
+
+    def walls_after(self, wall: datetime) -> Iterator[datetime]:
+        walls = copy.copy(_parse(self.line))
+        walls.dt = wall.replace(microsecond=0)
+        return walls
 
     @property
     def placement(self) -> Placement:
@@ -89,7 +94,7 @@ class Cron(Rule):
         return low == high == later_low == later_high
 
     def _fires_on(self, end_of_day: datetime) -> int:
-        parsed = _parse(self.line, self.dialect)
+        parsed = _parse(self.line)
         day = end_of_day.astimezone(self.placement.zone).date()
         if day.month not in parsed.months or not parsed.match_day(day):
             return 0
@@ -102,14 +107,8 @@ def _placement(zone: str, gap: Gap, fold: Fold) -> Placement:
 
 
 @lru_cache(maxsize=4096)
-def _parse(line: str, dialect: str) -> CronSim:
+def _parse(line: str) -> CronSim:
     return CronSim(line, _SOME_DAY)
-
-
-def _walls_after(line: str, dialect: str, wall: datetime) -> Iterator[datetime]:
-    walls = copy.copy(_parse(line, dialect))
-    walls.dt = wall.replace(microsecond=0)
-    return walls
 
 
 def _follows_real_time(line: str, dialect: str) -> bool:

@@ -36,17 +36,17 @@ class RRule(Rule):
         return self
 
     def next_after(self, moment: datetime) -> datetime | None:
-        return next_placed(self._walls_after, self._placement, moment)
+        return next_placed(self, moment)
 
     @property
-    def _placement(self) -> Placement:
+    def placement(self) -> Placement:
         return Placement(zone_of(self.zone), Gap.FIRST_VALID, Fold.FIRST)
 
     @property
     def _wall_start(self) -> datetime:
         return self.start.astimezone(zone_of(self.zone)).replace(tzinfo=None, microsecond=0)
 
-    def _walls_after(self, wall: datetime) -> Iterator[datetime]:
+    def walls_after(self, wall: datetime) -> Iterator[datetime]:
         return iter(_walls(self.rule, self._wall_start).xafter(wall))
 
 
@@ -56,4 +56,4 @@ def _walls(rule: str, start: datetime) -> rrule | rruleset:
         raise ValueError("leave DTSTART out: the start is the start_time")
     # UNTIL is a UTC moment in RFC 5545; the rule is walked in naive wall time, so its mark goes.
     naive = rule.replace("Z;", ";").removesuffix("Z")
-    return rrulestr(naive, dtstart=start, cache=False)
+    return rrulestr(naive, dtstart=start, cache=True)

@@ -4,14 +4,17 @@ Calendar rules (cron, RRULE) speak of wall time. This file places what they say 
 line, by the trigger's declared policy for gaps (the clock jumps forward) and folds (it is set back).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from beffroi.core.moments import FOREVER
+from beffroi.core.moments import FOREVER, MICROSECOND
 
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 NEIGHBOURHOOD = timedelta(hours=26)
 """How far a change of offset can reach: zones have skipped, and repeated, up to a whole day."""
@@ -91,38 +94,55 @@ class Placement:
         return high.replace(microsecond=0)
 
 
-def next_placed(
-    walls_after: Callable[[datetime], Iterator[datetime]],
-    placement: Placement,
-    moment: datetime,
-) -> datetime | None:
-    """Return the first placed moment strictly after `moment`.
+class Calendar(Protocol):
+    """A rule of wall times: hashable, because what it says around a change of offset is kept."""
 
-    `walls_after(wall)` yields the rule's naive wall times after `wall`, in order. Around a change of
-    offset the order on the wall is not the order in time; so every wall time that can still be earlier
-    than the best found is looked at. Far from one, the first wall time is the answer.
+    @property
+    def placement(self) -> Placement: ...
+
+    def walls_after(self, wall: datetime) -> Iterator[datetime]:
+        """Yield the rule's naive wall times strictly after `wall`, in order."""
+
+    def __hash__(self) -> int: ...
+
+
+def next_placed(calendar: Calendar, moment: datetime) -> datetime | None:
+    """Return the calendar's first moment strictly after `moment`.
+
+    Far from a change of offset the next wall time is the answer. Near one, the order on the wall is
+    not the order in time: there the moments are sorted out an hour at a time.
     """
     position = moment
     while position < FOREVER:
-        low, high = placement.offsets_near(position)
-        reach = DAY
+        low, high = calendar.placement.offsets_near(position)
         if low != high:
-            # A change of offset within a day disturbs only what is about as near to it as it is large.
-            reach = 4 * (high - low)
-            low, high = placement.offsets_near(position, 2 * reach)
+            hour = position.replace(minute=0, second=0, microsecond=0)
+            found = next((placed for placed in _placed_in_hour(calendar, hour) if placed > moment), None)
+            if found is not None:
+                return found
+            position = hour + HOUR
+            continue
         start = (position + low).replace(tzinfo=None)
-        best: datetime | None = None
-        for wall in walls_after(start):
-            if best is None and wall - start > reach:
-                # Nothing until then: look again from nearby, where other offsets may be in force.
-                position = max(position, wall.replace(tzinfo=UTC) - high - reach / 2)
-                break
-            if best is not None and wall.replace(tzinfo=UTC) - high >= best:
-                return best
-            later = [placed for placed in placement.place(wall) if placed > moment]
-            best = min([*later, best] if best is not None else later, default=None)
-            if best is not None and low == high:
-                return best
-        else:
-            return best
+        wall = next(calendar.walls_after(start - MICROSECOND if position > moment else start), None)
+        if wall is None:
+            return None
+        if wall - start <= NEIGHBOURHOOD:
+            return wall.replace(tzinfo=UTC) - low
+        # Nothing until then: look again from nearby, where another offset may be in force.
+        position = wall.replace(tzinfo=UTC) - high - NEIGHBOURHOOD
     return None
+
+
+@lru_cache(maxsize=4096)
+def _placed_in_hour(calendar: Calendar, hour: datetime) -> tuple[datetime, ...]:
+    """Return the calendar's moments in [hour, hour + 1 h), whichever wall times they come from."""
+    placement = calendar.placement
+    low, high = placement.offsets_near(hour, 2 * NEIGHBOURHOOD)
+    end = hour + HOUR
+    found: set[datetime] = set()
+    # A wall time in a gap may be placed as late as the gap is long.
+    for wall in calendar.walls_after((hour + low - (high - low)).replace(tzinfo=None) - MICROSECOND):
+        if wall >= (end + high).replace(tzinfo=None):
+            break
+        found.update(placed for placed in placement.place(wall) if hour <= placed < end)
+    return tuple(sorted(found))

@@ -1,0 +1,44 @@
+"""What every test can ask for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from beffroi.engine.queue import QUEUE, NoQueue
+from beffroi.store.db import Database
+from beffroi.store.migrate import migrate
+from tests.helpers.clock import VirtualClock
+from tests.helpers.stage import Stage
+
+logger.remove()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No configuration of the machine that runs the tests reaches them."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("BEFFROI_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path}/scheduler.db", {QUEUE: NoQueue()})
+    migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stage(database: Database, clock: VirtualClock) -> Stage:
+    return Stage(database, clock)
