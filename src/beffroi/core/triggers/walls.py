@@ -63,9 +63,8 @@ class Placement:
         ]
         return min(offsets), max(offsets)
 
-    def is_irregular(self, moment: datetime) -> bool:
-        """Whether the wall time of this moment is the second pass of a fold or follows a gap."""
-        wall = moment.astimezone(self.zone).replace(tzinfo=None)
+    def is_twofold(self, wall: datetime) -> bool:
+        """Whether this naive wall time exists twice, or not at all."""
         return self._offset(wall, fold=0) != self._offset(wall, fold=1)
 
     def _offset(self, wall: datetime, fold: int) -> timedelta:
@@ -112,24 +111,26 @@ def next_placed(calendar: Calendar, moment: datetime) -> datetime | None:
     Far from a change of offset the next wall time is the answer. Near one, the order on the wall is
     not the order in time: there the moments are sorted out an hour at a time.
     """
+    placement = calendar.placement
     position = moment
     while position < FOREVER:
-        low, high = calendar.placement.offsets_near(position)
-        if low != high:
-            hour = position.replace(minute=0, second=0, microsecond=0)
-            found = next((placed for placed in _placed_in_hour(calendar, hour) if placed > moment), None)
-            if found is not None:
-                return found
-            position = hour + HOUR
-            continue
-        start = (position + low).replace(tzinfo=None)
-        wall = next(calendar.walls_after(start - MICROSECOND if position > moment else start), None)
-        if wall is None:
-            return None
-        if wall - start <= NEIGHBOURHOOD:
-            return wall.replace(tzinfo=UTC) - low
-        # Nothing until then: look again from nearby, where another offset may be in force.
-        position = wall.replace(tzinfo=UTC) - high - NEIGHBOURHOOD
+        low, high = placement.offsets_near(position)
+        if low == high:
+            start = (position + low).replace(tzinfo=None)
+            wall = next(calendar.walls_after(start if position == moment else start - MICROSECOND), None)
+            if wall is None:
+                return None
+            if wall - start > NEIGHBOURHOOD:
+                # Nothing until then: look again from nearby, where another offset may be in force.
+                position = wall.replace(tzinfo=UTC) - high - NEIGHBOURHOOD
+                continue
+            if not placement.is_twofold(wall):
+                return wall.replace(tzinfo=UTC) - low
+        hour = position.replace(minute=0, second=0, microsecond=0)
+        found = next((placed for placed in _placed_in_hour(calendar, hour) if placed > moment), None)
+        if found is not None:
+            return found
+        position = hour + HOUR
     return None
 
 
