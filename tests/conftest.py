@@ -10,6 +10,7 @@ from beffroi.engine.queue import QUEUE, NoQueue
 from beffroi.store.db import Database
 from beffroi.store.migrate import migrate
 from tests.helpers.clock import VirtualClock
+from tests.helpers.receiver import Receiver, receiver
 from tests.helpers.stage import Stage
 
 logger.remove()
@@ -42,3 +43,10 @@ def database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def stage(database: Database, clock: VirtualClock) -> Stage:
     return Stage(database, clock)
+
+
+@pytest.fixture
+def target() -> Iterator[Receiver]:
+    """A real HTTP server for jobs to call."""
+    with receiver() as told:
+        yield told

@@ -92,7 +92,7 @@ def delete(session: Session, job: Job, now: datetime) -> None:
 def get_run(session: Session, run_id: str) -> tuple[Run, str]:
     """Return a run and the name of its job."""
     query = _RUNS.where(col(Run.id) == run_id)
-    found = session.execute(query).tuples().first()
+    found = session.execute(query).first()
     if found is None:
         raise NotFoundError(f"There is no run {run_id}.")
     return found
@@ -109,7 +109,7 @@ def list_runs(
     else:
         query = query.order_by(col(Run.scheduled_for).desc(), col(Run.id).desc())
         query = query.where(_comes_after(session, after)) if after is not None else query
-    return list(session.execute(query.limit(limit)).tuples())
+    return [(run, name) for run, name in session.execute(query.limit(limit))]
 
 
 def _comes_after(session: Session, run_id: str) -> ColumnElement[bool]:
