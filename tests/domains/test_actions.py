@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -159,7 +158,7 @@ def run(program: Program, action: Callable[[CommandAction], Awaitable[Answer]] |
     return asyncio.run(_await(action(command) if action else command.call(CommandParams(command="it"), CALL)))
 
 
-async def _await(awaitable: Awaitable[Any]) -> Any:
+async def _await(awaitable: Awaitable[Answer]) -> Answer:
     return await awaitable
 
 

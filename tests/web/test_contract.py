@@ -1,18 +1,51 @@
 """The whole API against its own description, with whatever a generator thinks of."""
 
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-import schemathesis
-from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, settings
-from schemathesis.checks import CHECKS
-from schemathesis.core.transport import Response
+import uvicorn
 
 from beffroi.app import create_app
 from beffroi.settings import Settings
+from tests.helpers.program import eventually, free_port
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+    "unsupported_method",
+    "use_after_free",
+)
 
 
 @pytest.fixture
-def api(client: TestClient) -> Iterator[object]:
-    yield schemathesis.openapi.from_asgi("/openapi.json", client.app)
+def api(settings: Settings) -> Iterator[str]:
+    """The application without its timer, over real HTTP: what is generated is not meant to be called."""
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings, timer=False), port=port, log_config=None, lifespan="on")
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    eventually(lambda: server.started, "the server")
+    yield f"http://127.0.0.1:{port}/openapi.json"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.timeout(180)
+def test_every_answer_is_as_described(api: str, tmp_path: Path) -> None:
+    generate = [
+        sys.executable, "-m", "schemathesis.cli", "run", api, "--checks", ",".join(CHECKS),
+        "--max-examples", "25", "--phases", "examples,coverage,fuzzing,stateful", "--max-time", "30",
+        "--exclude-path", "/health",
+        "--generation-deterministic", "--warnings", "off", "--continue-on-failure",
+    ]  # fmt: skip
+    done = subprocess.run(generate, cwd=tmp_path, capture_output=True, text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]

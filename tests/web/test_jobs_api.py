@@ -1,5 +1,6 @@
 """Jobs and runs over JSON: what a user does, with a real timer and a real server to call."""
 
+import itertools
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,10 +50,7 @@ def test_an_interval_job_calls_a_server_on_time(client: TestClient, target: Rece
     assert all(0 <= run["lateness_seconds"] < 5 and run["duration_seconds"] > 0 for run in runs)
     assert {run["id"] for run in runs} <= set(target.keys())
     moments = [datetime.fromisoformat(run["scheduled_for"]) for run in runs]
-    assert all(
-        later - sooner == timedelta(milliseconds=200)
-        for sooner, later in zip(moments, moments[1:], strict=False)
-    )
+    assert all(later - sooner == timedelta(milliseconds=200) for sooner, later in itertools.pairwise(moments))
 
 
 def test_creating_answers_with_place_version_and_next_occurrences(client: TestClient) -> None:

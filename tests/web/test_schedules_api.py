@@ -52,7 +52,7 @@ def test_the_status_moves_at_its_moments(client: TestClient) -> None:
         status = client.get("/schedules/1").json()["status"]
         if status != seen[-1]:
             seen.append(status)
-        return status == "completed"
+        return bool(status == "completed")
 
     eventually(moved, "the schedule to complete")
     assert seen == ["scheduled", "running", "completed"]

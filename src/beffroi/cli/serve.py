@@ -3,7 +3,10 @@
 import asyncio
 import errno
 import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -117,13 +120,28 @@ def _serve(settings: Settings, hints: bool) -> None:
         timeout_graceful_shutdown=GRACE,
         server_header=False,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     events.serving(settings.listen, url.render_as_string())
     if hints:
         out.print(TRY_NEXT.format(url=_url(sockets[0]), command="beffroi"), highlight=False, markup=False)
     asyncio.run(server.serve(sockets=sockets))
     if not server.started:
         raise typer.Exit(2)
+
+
+class _Server(uvicorn.Server):
+    """Ends with code 0 when it is told to stop: Uvicorn's own would die of the signal it has served."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _bind(address: str) -> socket.socket:

@@ -43,10 +43,12 @@ class HostList:
         return cls(frozenset(names), tuple(networks))
 
     def holds(self, host: str, address: Address) -> bool:
-        name = host.lower().rstrip(".")
-        return any(fnmatchcase(name, pattern) for pattern in self.names) or any(
+        return self.names_hold(host.lower().rstrip(".")) or any(
             address in network for network in self.networks
         )
+
+    def names_hold(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.names)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class HostRules:
 
     allow: HostList = field(default_factory=HostList)
     deny: HostList = field(default_factory=HostList)
+
+    def refuses_by_name(self, host: str) -> bool:
+        """Whether the name alone is enough to refuse: then it is not even resolved."""
+        name = host.lower().rstrip(".")
+        return self.deny.names_hold(name) and not self.allow.names_hold(name) and not self.allow.networks
 
     def permits(self, host: str, address: str) -> bool:
         """Whether `host`, resolved to this IP address, may be called."""

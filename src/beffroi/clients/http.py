@@ -98,12 +98,12 @@ class _GuardedNetwork(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = await _resolve(host, port, timeout)
+        addresses = [] if self._rules.refuses_by_name(host) else await _resolve(host, port, timeout)
         permitted = [address for address in addresses if self._rules.permits(host, address)]
         if not permitted:
+            where = f"{host} ({', '.join(addresses)})" if addresses else host
             raise PermanentError(
-                f"Calling {host} ({', '.join(addresses)}) is not permitted; see the settings http_deny "
-                "and http_allow."
+                f"Calling {where} is not permitted; see the settings http_deny and http_allow."
             )
         error: Exception | None = None
         for address in permitted:

@@ -29,7 +29,6 @@ class Reason(StrEnum):
     ERROR = "error"
     TIMEOUT = "timeout"
     LOST = "lost"
-    UNREADABLE = "unreadable"
     OVERLAP = "overlap"
     PAUSED = "paused"
     BY_HAND = "by_hand"

@@ -9,9 +9,6 @@ from pydantic import BaseModel, ConfigDict
 class Trigger(Protocol):
     """A frozen rule. Moments in and out are aware, in UTC."""
 
-    @property
-    def kind(self) -> str: ...
-
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first nominal moment strictly after `moment`; None when there is none."""
 

@@ -200,7 +200,7 @@ def apply_document(document: Document, session: Writing, context: Ctx, now: Now)
     return report
 
 
-@router.get("/export")
+@router.get("/export", response_model_exclude_unset=True)
 def export_document(session: Reading) -> Document:
     """Return the jobs as a document that `/apply` takes back."""
     return Document.model_validate({"jobs": declare.export(session)})

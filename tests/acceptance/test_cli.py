@@ -1,0 +1,153 @@
+"""The command line, as a person types it: beside a running server, and without one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.program import Program, beffroi
+
+FILE = """
+[[jobs]]
+name = "nightly"
+trigger = {kind = "cron", line = "30 2 * * *", zone = "Europe/Paris"}
+action = {kind = "http", url = "http://127.0.0.1:9/"}
+policy = {timeout = "never", retries = {max = 2}}
+
+[[jobs]]
+name = "often"
+trigger = {kind = "interval", every = "30m"}
+action = {kind = "python", entry_point = "noop"}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "jobs.toml").write_text(FILE)
+    return tmp_path
+
+
+def test_it_works_on_the_database_when_no_server_runs(folder: Path) -> None:
+    environment = {"BEFFROI_LISTEN": "127.0.0.1:9"}
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = beffroi(*arguments, cwd=folder, **environment)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    assert "created: nightly" in run("apply", "jobs.toml")
+    assert "2 unchanged." in run("apply", "jobs.toml")
+    listed = json.loads(run("jobs", "list", "--json"))
+    assert [job["name"] for job in listed] == ["nightly", "often"]
+    assert "cron 30 2 * * *" in run("jobs")
+    assert "paused" in run("jobs", "pause", "often", "--note", "holiday")
+    assert "not paused" in run("jobs", "resume", "nightly", code=1)
+    assert "active" in run("jobs", "resume", "often")
+    assert "will be skipped" in run("jobs", "skip", "nightly")
+    assert "skipped" in run("next", "nightly")
+    assert "nightly" in run("next")
+    assert "no job named" in run("jobs", "show", "moon", code=1)
+    assert "is due now" in run("jobs", "run", "often")
+    assert "planned" in run("runs")
+    assert "is deleted" in run("jobs", "delete", "often")
+    (folder / "jobs.toml").write_text("jobs = []")
+    assert "would be deleted: nightly" in run("apply", "jobs.toml", "--prune", "--dry-run")
+    assert "deleted: nightly" in run("apply", "jobs.toml", "--prune")
+    assert "No jobs." in run("jobs")
+
+
+@pytest.mark.parametrize("suffix", ["toml", "yaml"])
+def test_what_is_exported_can_be_applied(folder: Path, suffix: str) -> None:
+    environment = {"BEFFROI_LISTEN": "127.0.0.1:9"}
+    beffroi("apply", "jobs.toml", cwd=folder, **environment)
+    assert "2 jobs written" in beffroi("export", f"out.{suffix}", cwd=folder, **environment).stdout
+    applied = beffroi("apply", f"out.{suffix}", cwd=folder, **environment)
+    assert "2 unchanged." in applied.stdout, applied.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[[jobs", "is not TOML"),
+        ("[[jobs]]\nname = 'x'", "jobs.0.trigger: field required"),
+        ("[[job]]\nname = 'x'", "must hold one list named 'jobs'"),
+        (FILE.replace("30 2", "99 2"), "jobs.0.trigger: '99 2 * * *' is not a cron line: bad minute"),
+        (FILE.replace("often", "nightly"), "two jobs are named 'nightly'"),
+    ],
+)
+def test_a_bad_file_is_told_and_changes_nothing(folder: Path, text: str, sentence: str) -> None:
+    environment = {"BEFFROI_LISTEN": "127.0.0.1:9"}
+    (folder / "jobs.toml").write_text(text)
+    done = beffroi("apply", "jobs.toml", cwd=folder, **environment)
+    assert done.returncode == 2
+    assert sentence in done.stderr.replace("\n", " ")
+    assert beffroi("jobs", "--help", cwd=folder).returncode == 0
+
+
+def test_it_talks_to_the_server_that_runs(folder: Path) -> None:
+    program = Program(folder).start()
+    own = {"BEFFROI_LISTEN": f"127.0.0.1:{program.port}"}
+    assert "created: nightly" in beffroi("apply", "jobs.toml", cwd=folder, **own).stdout
+    assert len(program.get("/jobs")) == 2
+    elsewhere = beffroi("jobs", cwd=folder, BEFFROI_URL=program.url)
+    assert "nightly" in elsewhere.stdout
+    program.stop()
+    lost = beffroi("jobs", cwd=folder, BEFFROI_URL=program.url)
+    assert (lost.returncode, "Nothing answers at" in lost.stderr) == (1, True)
+
+
+def test_check_tells_every_error_and_warning(tmp_path: Path) -> None:
+    fine = beffroi("check", cwd=tmp_path)
+    assert (fine.returncode, "The configuration is fine" in fine.stdout) == (0, True)
+    (tmp_path / "beffroi.toml").write_text(
+        'listen = ["0.0.0.0:8000"]\n[commands.x]\nargv = ["/no/such/program"]\ncwd = "/no/such/folder"\n'
+    )
+    warned = beffroi("check", "--json", cwd=tmp_path)
+    assert warned.returncode == 0
+    assert len(json.loads(warned.stdout)["warnings"]) == 3
+    (tmp_path / "beffroi.toml").write_text('concurrency = 0\ntimezone = "Mars"\ncolour = "red"\n')
+    wrong = beffroi("check", "--json", cwd=tmp_path)
+    assert wrong.returncode == 2
+    errors = json.loads(wrong.stdout)["errors"]
+    assert [error.split(":")[0] for error in errors] == ["timezone", "concurrency", "colour"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"BEFFROI_DATABSE_URL": "x"}, "BEFFROI_DATABSE_URL: no such setting"),
+        ({"BEFFROI_DATABASE_URL": "nonsense"}, "database_url: is not an SQLAlchemy URL"),
+        ({"BEFFROI_DATABASE_URL": "mysql://x/y"}, "'mysql' is not supported"),
+        ({"BEFFROI_DATABASE_URL_FILE": "/no/such/file"}, "cannot be read"),
+        ({"BEFFROI_LISTEN": "8000"}, "listen: '8000' is not an address"),
+        ({"BEFFROI_PLAN_AHEAD": "soon"}, "plan_ahead: 'soon' is not a duration"),
+        ({"BEFFROI_CONFIG": "/no/such/file.toml"}, "cannot be read"),
+    ],
+)
+def test_a_bad_variable_stops_the_start_with_a_sentence(
+    tmp_path: Path, variables: dict[str, str], sentence: str
+) -> None:
+    done = beffroi("serve", cwd=tmp_path, **variables)
+    assert done.returncode == 2
+    assert sentence in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/deep/er/own.db\n")
+    done = beffroi("migrate", cwd=tmp_path, BEFFROI_DATABASE_URL_FILE=str(tmp_path / "url"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "deep/er/own.db").exists()
+
+
+def test_the_log_can_be_json(tmp_path: Path) -> None:
+    program = Program(tmp_path, BEFFROI_LOG="json").start()
+    program.stop()
+    records = [json.loads(line) for line in program.log.read_text().splitlines()]
+    assert any("Timer armed" in record["record"]["message"] for record in records)
+
+
+def test_help_and_version_and_completion(tmp_path: Path) -> None:
+    assert "apply" in beffroi("--help", cwd=tmp_path).stdout
+    assert beffroi("--version", cwd=tmp_path).stdout.startswith("beffroi ")
+    assert beffroi("--show-completion", "bash", cwd=tmp_path).returncode in (0, 1, 2)
