@@ -67,7 +67,9 @@ async def _kill_group(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(process.wait()), KILL_AFTER)
     _signal_group(process.pid, signal.SIGKILL)
-    await process.wait()
+    with contextlib.suppress(TimeoutError):
+        # Reads what is left, so that the pipe is closed; unless somebody outside the group holds it.
+        await asyncio.wait_for(process.communicate(), KILL_AFTER)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -59,7 +59,7 @@ def _not_negative(value: timedelta) -> timedelta:
     return value
 
 
-_schema = WithJsonSchema({"type": "string", "format": "duration", "examples": ["30s", "1h30m", "PT5M"]})
+_schema = WithJsonSchema({"type": "string", "examples": ["30s", "1h30m", "PT5M"]})
 
 Duration = Annotated[
     timedelta,
