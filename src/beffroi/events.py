@@ -98,12 +98,5 @@ def request_failed(method: str, path: str, error: Exception) -> None:
     logger.opt(exception=error).error("{} {} failed: {}", method, path, _first_line(error))
 
 
-def thread_left_behind(job: str) -> None:
-    logger.warning(
-        "Job {!r}: its Python function does not stop at its timeout; its thread is left to end by itself.",
-        job,
-    )
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -123,7 +124,7 @@ def _serve(settings: Settings, hints: bool) -> None:
     server = _Server(config)
     events.serving(settings.listen, url.render_as_string())
     if hints:
-        out.print(TRY_NEXT.format(url=_url(sockets[0]), command="beffroi"), highlight=False, markup=False)
+        typer.echo(TRY_NEXT.format(url=_url(sockets[0]), command=sys.argv[0]))
     asyncio.run(server.serve(sockets=sockets))
     if not server.started:
         raise typer.Exit(2)

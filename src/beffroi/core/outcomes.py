@@ -20,7 +20,6 @@ class State(StrEnum):
 
 
 OPEN = (State.PLANNED, State.RUNNING)
-FINAL = (State.SUCCEEDED, State.FAILED, State.SKIPPED, State.MISSED, State.CANCELLED)
 
 
 class Reason(StrEnum):

@@ -47,10 +47,6 @@ class Expected:
         if self._tags and "*" not in self._tags and etag(version) not in self._tags:
             raise StaleError
 
-    @property
-    def is_given(self) -> bool:
-        return bool(self._tags)
-
 
 def _expected(
     if_match: Annotated[

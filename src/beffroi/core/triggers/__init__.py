@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
@@ -23,11 +23,6 @@ _adapter: TypeAdapter[Once | Interval | Cron | Edges] = TypeAdapter(AnyTrigger)
 def read_trigger(text: str) -> Once | Interval | Cron | Edges:
     """Read a trigger back from its stored JSON; the timer asks for the same ones over and over."""
     return _adapter.validate_json(text)
-
-
-def parse_trigger(value: Any) -> Once | Interval | Cron | Edges:
-    """Validate a trigger given as a dictionary; raises pydantic's ValidationError."""
-    return _adapter.validate_python(value)
 
 
 def enumerate_moments(trigger: Trigger, after: datetime, most: int) -> Iterator[datetime]:
