@@ -1,0 +1,1 @@
+"""Measures Beffroi beside its peers, in one run on one machine, and prints ratios."""
