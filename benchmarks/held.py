@@ -129,7 +129,7 @@ def _row(size: int, figures: Figures, base: Figures) -> list[str]:
 def _beside_peer(size: int, figures: dict[str, Figures]) -> Report:
     few, many = (figures[f"start {held}"]["resident_mb"] for held in (FEW, size))
     rows = [
-        _growth("Beffroi (SQLite), the whole server", few, many),
+        _growth("Beffroi, the whole server", few, many),
         _growth(PEER, figures[PEER]["few_mb"], figures[PEER]["many_mb"]),
     ]
     columns = ["contender", f"MB with {FEW:,}", f"MB with {size:,}", "ratio"]

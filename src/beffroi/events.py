@@ -75,7 +75,9 @@ def runs_fenced(run_ids: list[str]) -> None:
 
 
 def outcome_unwritable(run_id: str, error: Exception) -> None:
-    logger.opt(exception=error).error("The outcome of run {} cannot be written and is given up.", run_id)
+    logger.opt(exception=error).error(
+        "The outcome of run {} cannot be written; it is written as failed.", run_id
+    )
 
 
 def runs_rescued(count: int, node: str) -> None:

@@ -73,5 +73,5 @@ async def _kill_group(process: asyncio.subprocess.Process) -> None:
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)

@@ -47,16 +47,26 @@ def format_duration(value: timedelta) -> str:
     return durationpy.to_str(value)
 
 
+LONGEST = timedelta(days=3660)
+"""Ten years: what is longer is a mistake, and sums of it run off the calendar."""
+
+
+def _bounded(value: timedelta) -> timedelta:
+    if value > LONGEST:
+        raise ValueError("a duration is at most ten years (3660d)")
+    return value
+
+
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("a duration must be longer than zero here")
-    return value
+    return _bounded(value)
 
 
 def _not_negative(value: timedelta) -> timedelta:
     if value < timedelta(0):
         raise ValueError("a duration cannot be negative here")
-    return value
+    return _bounded(value)
 
 
 _schema = WithJsonSchema({"type": "string", "examples": ["30s", "1h30m", "PT5M"]})

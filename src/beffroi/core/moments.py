@@ -11,6 +11,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9000, 1, 1, tzinfo=UTC)
 """Beyond this moment nothing is planned: date arithmetic must not run off the calendar."""
 
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -34,9 +36,12 @@ def in_utc(moment: datetime, zone: str = "UTC") -> datetime:
     """Return the moment in UTC; a naive one is read as wall time in `zone`."""
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone_of(zone))
     try:
-        return aware.astimezone(UTC)
+        found = aware.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{moment.isoformat()} is outside the calendar") from None
+        found = None
+    if found is None or not EARLIEST <= found < FOREVER:
+        raise ValueError(f"{moment.isoformat()} is outside the calendar, which goes from 1900 to 8999")
+    return found
 
 
 def _utc_moment(moment: datetime) -> datetime:

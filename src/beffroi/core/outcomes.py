@@ -77,6 +77,10 @@ class Tries:
     rescues: int = field(default=0)
 
 
+LONGEST_WAIT = timedelta(days=7)
+"""No longer does a server put off a retry."""
+
+
 def follow(outcome: Outcome, tries: Tries, policy: Policy, now: datetime, chance: float) -> Settle | Retry:
     """Say what follows an attempt. `chance` in [0, 1) draws the jitter, so that the rule stays pure."""
     failures = tries.attempt - tries.rescues
@@ -84,7 +88,7 @@ def follow(outcome: Outcome, tries: Tries, policy: Policy, now: datetime, chance
         return Settle(outcome)
     delay = retry_delay(policy.retries, failures, chance)
     if outcome.retry_after is not None:
-        delay = max(delay, outcome.retry_after)
+        delay = max(delay, min(outcome.retry_after, LONGEST_WAIT))
     return Retry(outcome, now + delay)
 
 

@@ -33,9 +33,10 @@ GIVE_UP = 5.0
 class _Active:
     """A run under way. `verdict`: how it ends when it was cancelled; None: it stays open."""
 
-    task: asyncio.Task[None]
+    task: asyncio.Task[Outcome]
     run: HeldRun
     deadline: float | None
+    started_at: datetime | None = None
     is_cancelled: bool = False
     verdict: Outcome | None = None
 
@@ -97,17 +98,19 @@ class Executor:
     def _pump(self) -> None:
         self._pumping = False
         while taken := self._backlog.take():
+            for run in taken.start:
+                self._start(run)
             for run in taken.replaced:
                 self._cancel(run.id, _REPLACED)
             for run in taken.refused:
                 self._report(Report(run, None, self._clock.now(), _refusal(run)))
-            for run in taken.start:
-                self._start(run)
 
     def _start(self, run: HeldRun) -> None:
         timeout = run.policy.timeout
         deadline = self._loop.time() + timeout.total_seconds() if timeout is not None else None
-        self._active[run.id] = _Active(self._loop.create_task(self._perform(run)), run, deadline)
+        task = self._loop.create_task(self._perform(run))
+        self._active[run.id] = _Active(task, run, deadline)
+        task.add_done_callback(partial(self._ended, run))
         if not self._sweeping:
             self._sweeping = True
             self._loop.call_later(SWEEP, self._sweep)
@@ -129,31 +132,33 @@ class Executor:
         active.is_cancelled, active.verdict = True, verdict
         return active.task.cancel()
 
-    async def _perform(self, run: HeldRun) -> None:
-        started = self._clock.now()
-        try:
-            if _is_too_late(run, started):
-                self._report(Report(run, None, started, _TOO_LATE))
-                return
-            self._report(Report(run, started))
-            outcome = await self._outcome_of(run)
-            if outcome is not None:
-                self._report(Report(run, started, self._clock.now(), outcome))
-        finally:
-            del self._active[run.id]
-            if self._backlog.done(run) and not self._pumping:
-                self._pumping = True
-                self._loop.call_soon(self._pump)
+    async def _perform(self, run: HeldRun) -> Outcome:
+        started = self._active[run.id].started_at = self._clock.now()
+        if _is_too_late(run, started):
+            return _TOO_LATE
+        self._report(Report(run, started))
+        return await self._outcome_of(run)
 
-    async def _outcome_of(self, run: HeldRun) -> Outcome | None:
-        """Call the action and classify what happens; None when the run was interrupted by a stop."""
+    def _ended(self, run: HeldRun, task: asyncio.Task[Outcome]) -> None:
+        """Report what became of a task, also of one that was cancelled before its first step."""
+        active = self._active.pop(run.id)
+        outcome = _verdict(active, task)
+        if outcome is not None:
+            started = None if outcome is _TOO_LATE else active.started_at
+            self._report(Report(run, started, self._clock.now(), outcome))
+        if self._backlog.done(run) and not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    async def _outcome_of(self, run: HeldRun) -> Outcome:
+        """Call the action and classify what happens."""
         try:
             answer = await self._call(run)
         except asyncio.CancelledError:
-            return self._active[run.id].verdict
+            raise
         except ActionError as error:
             return _failure(error)
-        except Exception as error:  # noqa: BLE001  an action may raise anything; all of it is an outcome
+        except BaseException as error:  # noqa: BLE001  an action may raise anything, also SystemExit
             message = f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT]
             return Outcome(State.FAILED, Reason.ERROR, message, retryable=True)
         if answer is None:
@@ -190,6 +195,16 @@ _REPLACED = Outcome(State.CANCELLED, Reason.REPLACED, "Replaced by the next occu
 _TOO_LATE = Outcome(
     State.MISSED, Reason.TOO_LATE, "Too late: the misfire grace was over before a slot was free."
 )
+
+
+def _verdict(active: _Active, task: asyncio.Task[Outcome]) -> Outcome | None:
+    """Say how a run ended: by its own, unless it was cancelled before it could; None: it stays open."""
+    if not task.cancelled() and task.exception() is None:
+        outcome = task.result()
+        return outcome if outcome.state is State.SUCCEEDED or not active.is_cancelled else active.verdict
+    if active.is_cancelled:
+        return active.verdict
+    return Outcome(State.FAILED, Reason.ERROR, "The action cancelled itself.", retryable=True)
 
 
 def _is_too_late(run: HeldRun, now: datetime) -> bool:

@@ -112,6 +112,8 @@ def resume(session: Session, job: Job, now: datetime) -> None:
 
 def skip(session: Session, job: Job, at: datetime | None, now: datetime) -> datetime:
     """Leave out one occurrence: the next one, or the one at `at`. Return its moment."""
+    if job.state != JobState.ACTIVE:
+        raise ConflictError(f"The job is {job.state}; only of an active one an occurrence can be skipped.")
     trigger = read_trigger(job.trigger)
     skips = read_skips(job.skips)
     moment = at or _next_unskipped(trigger, skips, now)
@@ -226,8 +228,14 @@ def _decide_past(session: Session, job: Job, now: datetime) -> None:
         paused = write_off(trigger, job.cursor, now, State.SKIPPED, Reason.PAUSED)
         gone = [paused] if paused else []
     else:
-        decision = decide(trigger, read_policy(job.policy), job.cursor, now, now, read_skips(job.skips))
-        fires, gone = decision.fires, decision.written_off
+        policy, skips, cursor = read_policy(job.policy), read_skips(job.skips), job.cursor
+        while trigger.next_after(cursor) is not None and cursor < now:
+            decision = decide(trigger, policy, cursor, now, now, skips)
+            fires += decision.fires
+            gone += decision.written_off
+            if decision.cursor == cursor:
+                break
+            cursor = decision.cursor
     runs.insert_written_off(session, [(id_of(job), occurrences) for occurrences in gone], now)
     runs.insert_planned(
         session, [runs.Planned(runs.new_run_id(), id_of(job), nominal, nominal, None) for nominal in fires]

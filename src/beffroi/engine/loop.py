@@ -8,8 +8,8 @@ from beffroi import events
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-OVERDUE = 10.0
-"""A loop that has not come back for so many seconds beyond its time is not counted as alive."""
+OVERDUE = 15.0
+"""A loop whose poll has not come back for so many seconds is not counted as alive."""
 
 
 class Loop:
@@ -21,7 +21,7 @@ class Loop:
         self._poll = poll
         self._woken = threading.Event()
         self._stopping = False
-        self._next_poll = time.monotonic()
+        self._polling_since: float | None = None
         self._pause = FIRST_PAUSE
         self._thread = threading.Thread(target=self._run, name=f"beffroi-{name}", daemon=True)
 
@@ -46,15 +46,17 @@ class Loop:
             return f"the {self.name} does not run"
         if self.failure is not None:
             return f"the {self.name} failed: {self.failure}"
-        if time.monotonic() > self._next_poll + OVERDUE:
-            return f"the {self.name} has hung since {time.monotonic() - self._next_poll:.0f} s"
+        since = self._polling_since
+        if since is not None and time.monotonic() > since + OVERDUE:
+            return f"the {self.name} has hung for {time.monotonic() - since:.0f} s"
         return None
 
     def _run(self) -> None:
         while not self._stopping:
             self._woken.clear()
+            self._polling_since = time.monotonic()
             pause = self._poll_safely()
-            self._next_poll = time.monotonic() + pause
+            self._polling_since = None
             if pause > 0:
                 self._woken.wait(pause)
 

@@ -18,7 +18,7 @@ from beffroi.engine.history import History, prune
 from beffroi.engine.models import IS_OPEN, Job, Node, Run
 from beffroi.store.db import Database
 
-HEARTBEAT = timedelta(seconds=2)
+HEARTBEAT = timedelta(seconds=4)
 LEASE = timedelta(seconds=10)
 """A node that was silent for so long is taken for dead; its runs are taken back."""
 
@@ -123,9 +123,7 @@ def _give_up(session: Session, mine: Any, now: datetime) -> int:
         .join(Job, col(Job.id) == col(Run.job_id))
         .where(mine, col(Run.state) == State.RUNNING.value)
     ).all()
-    hopeless = [
-        row for row in rows if row.rescues >= MOST_RESCUES or read_policy(row.policy).rescue is Rescue.FAIL
-    ]
+    hopeless = [row for row in rows if row.rescues >= MOST_RESCUES or not _may_start_again(row.policy)]
     message = "The process that ran it died, and it is not to be started again."
     for row in hopeless:
         session.execute(
@@ -144,6 +142,13 @@ def _give_up(session: Session, mine: Any, now: datetime) -> int:
     return len(hopeless)
 
 
+def _may_start_again(policy: str) -> bool:
+    try:
+        return read_policy(policy).rescue is Rescue.AGAIN
+    except ValueError:
+        return False  # whoever cannot be read cannot be run
+
+
 class Keeper:
     """Upkeep beside the timer: heartbeat, rescue, history. `poll` answers how long to sleep."""
 
@@ -157,6 +162,7 @@ class Keeper:
     def poll(self) -> float:
         now = self._clock.now()
         with self._database.write() as session:
+            note_absence(session, now)
             heartbeat(session, self._node_id, now)
             rescue(session, self._node_id, now, alone=self._database.is_sqlite)
         if self._clock.monotonic() >= self._prune_at:

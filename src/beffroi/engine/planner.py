@@ -9,16 +9,16 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import Row, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from beffroi import events
 from beffroi.core.errors import BeffroiError
 from beffroi.core.moments import EPOCH, MICROSECOND
-from beffroi.core.outcomes import Reason, State
+from beffroi.core.outcomes import Outcome, Reason, State
 from beffroi.core.planning import Decision, WrittenOff, decide, write_off
 from beffroi.core.policies import Policy, read_policy
 from beffroi.core.triggers import read_trigger
@@ -33,7 +33,7 @@ from beffroi.store.db import Database
 BATCH = 512
 """At most so many jobs are decided in one transaction."""
 
-LONGEST_SLEEP = 1.0
+LONGEST_SLEEP = 2.0
 """The wall clock is looked at at least so often: it can jump."""
 
 JUMP = timedelta(seconds=2)
@@ -136,9 +136,31 @@ def write_plan(session: Session, plan: Plan, node_id: str, now: datetime, horizo
         session.execute(_RESUMED, plan.resumed)
     for job_id, reason in plan.broken:
         signals.park_broken(session, job_id, reason, now)
-    loose = runs.claim_loose(session, node_id, horizon, BATCH)
+    loose = runs.loose_runs(session, horizon, BATCH)
     plan.full = plan.full or len(loose) == BATCH
-    queue_of(session).enqueue(session, plan.held + loose)
+    good = _without_bad(session, loose, now) if loose else []
+    queue_of(session).enqueue(session, plan.held + runs.claim(session, good, node_id))
+
+
+def _without_bad(session: Session, loose: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
+    """Put away the runs of deleted jobs, and those of jobs that cannot be read; return the others."""
+    deleted = [row.id for row in loose if row.deleted_at is not None]
+    runs.put_away(session, deleted, _DELETED, now)
+    good = []
+    for row in loose:
+        if row.deleted_at is not None:
+            continue
+        try:
+            read_policy(row.policy)
+            good.append(row)
+        except ValueError as error:
+            runs.put_away(session, [row.id], _UNREADABLE, now)
+            signals.park_broken(session, row.job_id, str(error), now)
+    return good
+
+
+_DELETED = Outcome(State.CANCELLED, Reason.JOB_DELETED, "The job was deleted.")
+_UNREADABLE = Outcome(State.FAILED, Reason.ERROR, "The job cannot be read.")
 
 
 def next_look(session: Session) -> datetime | None:
@@ -167,21 +189,24 @@ def _plan_job(result: Plan, row: Due, node_id: str, now: datetime, horizon: date
     trigger, policy = read_trigger(row.trigger), read_policy(row.policy)
     skips = read_skips(row.skips)
     cursor = row.cursor
+    paused: list[WrittenOff] = []
     if row.state is JobState.PAUSED:
         cursor = row.next_due_at
-        if paused := write_off(trigger, row.cursor, cursor, State.SKIPPED, Reason.PAUSED):
-            result.gone.append((row.id, paused))
-        result.resumed.append({"b_id": row.id})
+        gap = write_off(trigger, row.cursor, cursor, State.SKIPPED, Reason.PAUSED)
+        paused = [gap] if gap else []
     decision = decide(trigger, policy, cursor, now, horizon, skips)
+    # Everything that can fail has been done before the plan is touched: a job is in it as a whole.
+    held = [_hold(row, nominal, policy, node_id) for nominal in decision.fires]
+    move = _move(row, decision, skips)
+    result.gone += [(row.id, gone) for gone in [*paused, *decision.written_off]]
+    result.held += held
+    result.planned += [runs.Planned(run.id, row.id, run.scheduled_for, run.due_at, node_id) for run in held]
+    result.moves.append(move)
+    if row.state is JobState.PAUSED:
+        result.resumed.append({"b_id": row.id})
     for gone in decision.written_off:
-        result.gone.append((row.id, gone))
         if gone.state is State.MISSED:
             events.occurrences_written_off(row.name, gone.state, gone.reason, gone.count)
-    for nominal in decision.fires:
-        run = _hold(row, nominal, policy, node_id)
-        result.held.append(run)
-        result.planned.append(runs.Planned(run.id, row.id, nominal, run.due_at, node_id))
-    result.moves.append(_move(row, decision, skips))
 
 
 def _hold(row: Due, nominal: datetime, policy: Policy, node_id: str) -> HeldRun:

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Row, bindparam, delete, select, update
 from sqlmodel import Session, col
 from uuid_utils import uuid7
 
@@ -107,6 +107,7 @@ _LOOSE = (
         col(Job.action_kind),
         col(Job.action),
         col(Job.policy),
+        col(Job.deleted_at),
     )
     .join(Job, col(Job.id) == _runs.c.job_id)
     .where(
@@ -145,11 +146,13 @@ def _gone_row(job_id: int, gone: WrittenOff, now: datetime) -> Gone:
     )  # fmt: skip
 
 
-def claim_loose(session: Session, node_id: str, horizon: datetime, most: int) -> list[HeldRun]:
-    """Take the planned runs that nobody holds: said by hand, tried again, rescued."""
-    rows = session.execute(_LOOSE, {"horizon": horizon, "most": most}).all()
-    if not rows:
-        return []
+def loose_runs(session: Session, horizon: datetime, most: int) -> Sequence[Row[Any]]:
+    """Return the planned runs that nobody holds: said by hand, tried again, rescued."""
+    return session.execute(_LOOSE, {"horizon": horizon, "most": most}).all()
+
+
+def claim(session: Session, rows: Sequence[Row[Any]], node_id: str) -> list[HeldRun]:
+    """Take loose runs; raises ValueError when a policy cannot be read."""
     _CLAIM.execute(session, [(row.id, row.token, node_id) for row in rows])
     return [
         HeldRun(
@@ -169,6 +172,14 @@ def claim_loose(session: Session, node_id: str, horizon: datetime, most: int) ->
         )
         for row in rows
     ]
+
+
+def put_away(session: Session, ids: Sequence[str], outcome: Outcome, now: datetime) -> None:
+    """End runs without starting them; their tokens grow, so nobody else can settle them."""
+    values = {"state": outcome.state, "reason": outcome.reason, "message": outcome.message}
+    for start in range(0, len(ids), 500):
+        mine = _runs.c.id.in_(ids[start : start + 500])
+        session.execute(update(_runs).where(mine).values(**values, finished_at=now, token=_runs.c.token + 1))
 
 
 def mark_started(session: Session, starts: Sequence[Started]) -> None:

@@ -7,18 +7,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from beffroi import events
-from beffroi.core.outcomes import Outcome, Retry, State, Tries, follow
+from beffroi.core.outcomes import Outcome, Reason, Retry, State, Tries, follow
 from beffroi.engine import runs, signals
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
 from beffroi.store.db import Database
 
 BATCH = 1_000
-LINGER = 0.005
+LINGER = 0.02
 """Seconds to gather more before writing: a run that is short needs one write instead of two."""
 
 IDLE = 3600.0
@@ -133,14 +134,21 @@ class Settler:
     def _write(self, batch: Sequence[Report]) -> None:
         try:
             self._write_together(batch)
-        except OperationalError:
+        except (OperationalError, PoolTimeoutError):
             raise  # the database is away: the batch is kept and written when it is back
-        except (DBAPIError, ValueError) as error:
-            if len(batch) == 1:
-                events.outcome_unwritable(batch[0].run.id, error)
-                return
-            for report in batch:
-                self._write([report])
+        except Exception as error:  # noqa: BLE001  what one action answered must not stop the others
+            if len(batch) > 1:
+                for report in batch:
+                    self._write([report])
+            else:
+                self._write_plainly(batch[0], error)
+
+    def _write_plainly(self, report: Report, error: Exception) -> None:
+        """Write of an outcome that cannot be written only that it failed."""
+        events.outcome_unwritable(report.run.id, error)
+        message = f"What the action answered cannot be written ({type(error).__name__})."
+        plain = Outcome(State.FAILED, Reason.ERROR, message)
+        self._write_together([report._replace(outcome=plain)])
 
     def _write_together(self, batch: Sequence[Report]) -> None:
         now = self._clock.now()

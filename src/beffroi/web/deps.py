@@ -1,10 +1,11 @@
 """What a route can ask for. The one commit of a request is here, at the edge."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Header, Query
+from fastapi.concurrency import contextmanager_in_threadpool
 from sqlmodel import Session
 
 from beffroi.core.errors import InvalidError, StaleError
@@ -19,8 +20,8 @@ def _reading(context: Ctx) -> Iterator[Session]:
         yield session
 
 
-def _writing(context: Ctx) -> Iterator[Session]:
-    with context.database.write() as session:
+async def _writing(context: Ctx) -> AsyncIterator[Session]:
+    async with context.writers, contextmanager_in_threadpool(context.database.write()) as session:
         yield session
     context.machine.wake()
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -54,6 +55,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BeffroiError, _on_beffroi_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(PydanticSerializationError, _on_unwritable_text)
+    app.add_exception_handler(UnicodeEncodeError, _on_unwritable_text)
     app.add_exception_handler(IntegrityError, _on_conflict)
     app.add_exception_handler(OperationalError, _on_database_away)
     app.add_exception_handler(PoolTimeoutError, _on_database_away)
@@ -104,6 +107,11 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible at {request.url.path}.",
     }.get(status, str(error.detail))
     return problem(request, status, detail, headers=error.headers)
+
+
+async def _on_unwritable_text(request: Request, error: Exception) -> JSONResponse:
+    detail = "A text of the body holds half a character (a lone surrogate), which cannot be stored."
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
 async def _on_conflict(request: Request, error: Exception) -> JSONResponse:

@@ -1,11 +1,11 @@
 """Recurrence rules of iCalendar (RFC 5545), for the starts of windows."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal, Self
 
-from dateutil.rrule import rrule, rruleset, rrulestr
+from dateutil.rrule import rrule, rrulestr
 from pydantic import model_validator
 
 from beffroi.core.moments import Moment, ZoneName, zone_of
@@ -50,10 +50,22 @@ class RRule(Rule):
         return iter(_walls(self.rule, self._wall_start).xafter(wall))
 
 
+FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+
+HORIZON = timedelta(days=60 * 366)
+"""A rule is followed for sixty years from its start: one that never fires must come to an end."""
+
+
 @lru_cache(maxsize=4096)
-def _walls(rule: str, start: datetime) -> rrule | rruleset:
-    if "DTSTART" in rule.upper():
-        raise ValueError("leave DTSTART out: the start is the start_time")
+def _walls(rule: str, start: datetime) -> rrule:
+    parts = dict(part.split("=", 1) for part in rule.upper().split(";"))
+    if parts.get("FREQ") not in FREQUENCIES:
+        raise ValueError(f"FREQ must be one of {', '.join(FREQUENCIES)}")
+    if parts.get("INTERVAL", "1").strip("0") == "":
+        raise ValueError("INTERVAL must be at least 1")
     # UNTIL is a UTC moment in RFC 5545; the rule is walked in naive wall time, so its mark goes.
-    naive = rule.replace("Z;", ";").removesuffix("Z")
-    return rrulestr(naive, dtstart=start, cache=True)
+    parsed = rrulestr(rule.replace("Z;", ";").removesuffix("Z"), dtstart=start, cache=True)
+    if not isinstance(parsed, rrule):
+        raise ValueError("one rule is expected")
+    end = start + HORIZON
+    return parsed if "COUNT" in parts or "UNTIL" in parts else parsed.replace(until=end)
