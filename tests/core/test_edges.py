@@ -71,7 +71,16 @@ def test_until_of_an_rrule_may_be_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["FREQ=SOMETIMES", "nonsense", "FREQ=DAILY;DTSTART=20260101T000000", "COUNT=3"]
+    "rule",
+    [
+        "FREQ=SOMETIMES",
+        "nonsense",
+        "FREQ=DAILY;DTSTART=20260101T000000",
+        "COUNT=3",
+        "FREQ=DAILY;INTERVAL=0",
+        "FREQ=SECONDLY",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+    ],
 )
 def test_a_bad_rrule_is_refused(rule: str) -> None:
     with pytest.raises(ValidationError):

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from beffroi.core.errors import ConflictError, InvalidError
 from beffroi.core.outcomes import Reason, State
-from beffroi.core.policies import Overlap, Policy
+from beffroi.core.policies import CatchUp, Overlap, Policy
 from beffroi.core.triggers.base import Rule
 from beffroi.core.triggers.interval import Interval
 from beffroi.core.triggers.once import Once
@@ -118,6 +118,21 @@ def test_only_an_occurrence_to_come_can_be_skipped(stage: Stage, at: datetime) -
     job = stage.add(EVERY_SECOND)
     with pytest.raises(InvalidError, match="not an occurrence to come"):
         change(stage, job, lambda session, row, now: jobs.skip(session, row, at, now))
+
+
+def test_a_paused_job_is_not_woken_by_skipping(stage: Stage) -> None:
+    job = stage.add(EVERY_SECOND)
+    change(stage, job, pause)
+    with pytest.raises(ConflictError, match="only of an active one"):
+        change(stage, job, lambda session, row, now: jobs.skip(session, row, None, now))
+    assert stage.job(job).state is JobState.PAUSED
+
+
+def test_a_change_after_a_long_sleep_writes_all_of_it_down(stage: Stage, clock: VirtualClock) -> None:
+    job = stage.add(EVERY_SECOND, Policy(catch_up=CatchUp.ALL, catch_up_limit=5_000))
+    clock.advance(timedelta(hours=2))
+    change(stage, job, pause)
+    assert ledger_count(stage.runs(job), START, clock.now()) == 7_200
 
 
 def test_a_run_by_hand_is_beside_the_schedule(stage: Stage, clock: VirtualClock) -> None:

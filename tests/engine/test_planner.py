@@ -6,14 +6,16 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from beffroi.core.outcomes import Reason, State
-from beffroi.core.policies import CatchUp, Overlap, Policy
+from beffroi.core.outcomes import Outcome, Reason, State
+from beffroi.core.policies import CatchUp, Overlap, Policy, Retries
 from beffroi.core.triggers.interval import Interval
 from beffroi.core.triggers.once import Once
+from beffroi.engine import jobs
 from beffroi.engine.models import Job, JobState, Signal, SignalKind
+from beffroi.engine.settle import Report, Settler
 from beffroi.store.db import Database
 from tests.helpers.clock import START, VirtualClock
-from tests.helpers.stage import Stage, ledger_count
+from tests.helpers.stage import FAILED, Stage, ledger_count
 
 SECOND = timedelta(seconds=1)
 EVERY_SECOND = Interval(every=SECOND, anchor=START)
@@ -143,3 +145,50 @@ def test_a_clock_that_jumps_forward_loses_nothing(stage: Stage, clock: VirtualCl
     clock.jump(timedelta(hours=1))
     stage.pass_time(2 * SECOND)
     assert ledger_count(stage.runs(job), START, clock.now()) == 3_604
+
+
+def test_a_loose_run_whose_job_cannot_be_read_stops_nobody(
+    stage: Stage, clock: VirtualClock, database: Database
+) -> None:
+    bad, good = (
+        stage.add(Once(at=START + timedelta(days=1)), name="bad"),
+        stage.add(EVERY_SECOND, name="good"),
+    )
+    with database.write() as session:
+        row = session.get(Job, bad)
+        assert row is not None
+        jobs.run_now(session, row, clock.now())
+        row.policy = '{"timeout": "a while"}'
+    stage.pass_time(2 * SECOND)
+    assert [run.state for run in stage.runs(bad)] == [State.FAILED]
+    assert stage.job(bad).state is JobState.BROKEN
+    assert len([run for run in stage.runs(good) if run.state is State.SUCCEEDED]) == 2
+
+
+def test_a_retry_of_a_deleted_job_is_cancelled(stage: Stage, clock: VirtualClock, database: Database) -> None:
+    job = stage.add(Once(at=START + SECOND), Policy(retries=Retries(max=5, first_delay=SECOND)))
+    clock.advance(SECOND)
+    stage.plan()
+    begun = stage.begin()
+    with database.write() as session:
+        row = session.get(Job, job)
+        assert row is not None
+        jobs.remove(session, row, clock.now())
+    stage.end(begun, FAILED)
+    stage.pass_time(5 * SECOND)
+    assert [(run.state, run.reason) for run in stage.runs(job)] == [(State.CANCELLED, Reason.JOB_DELETED)]
+
+
+def test_an_outcome_that_cannot_be_written_is_written_as_failed(
+    stage: Stage, clock: VirtualClock, database: Database
+) -> None:
+    poisoned, good = stage.add(Once(at=START + SECOND), name="bad"), stage.add(Once(at=START + SECOND))
+    clock.advance(SECOND)
+    stage.plan()
+    settler = Settler(database, clock, on_retry=lambda: None)
+    for run in stage.begin():
+        code = 10**30 if run.job_id == poisoned else 0
+        settler.post(Report(run, clock.now(), clock.now(), Outcome(State.SUCCEEDED, code=code)))
+    settler.flush()
+    assert [run.state for run in stage.runs(poisoned)] == [State.FAILED]
+    assert [run.state for run in stage.runs(good)] == [State.SUCCEEDED]

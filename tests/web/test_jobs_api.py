@@ -1,7 +1,9 @@
 """Jobs and runs over JSON: what a user does, with a real timer and a real server to call."""
 
 import itertools
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -325,3 +327,29 @@ def test_a_timer_that_cannot_work_is_told_and_recovers(client: TestClient, targe
         session.connection().exec_driver_sql("ALTER TABLE away RENAME TO run")
     eventually(lambda: client.get("/health").status_code == 200, "the timer to arm itself again")
     eventually(lambda: target.requests, "the job to run again")
+
+
+def test_many_writers_at_once_are_all_served(client: TestClient) -> None:
+    with ThreadPoolExecutor(80) as people:
+        bodies = [spec(name=f"job {number}") for number in range(80)]
+        answers = list(people.map(lambda body: client.post("/jobs", json=body).status_code, bodies))
+    assert answers == [201] * 80
+    assert client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trigger": {"kind": "once", "at": "0001-01-01T00:00:00Z"}},
+        {"trigger": {"kind": "once", "at": "9999-12-31T23:59:59-12:00"}},
+        {"policy": {"timeout": "P1000000D"}},
+        {"action": {"kind": "http", "url": "http://x/", "body": "\ud800"}},
+    ],
+)
+def test_what_is_outside_the_calendar_or_the_alphabet_is_refused(
+    client: TestClient, changes: dict[str, Any]
+) -> None:
+    content = json.dumps(spec(**changes))
+    answer = client.post("/jobs", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422, answer.text
+    assert client.get("/jobs").json() == []

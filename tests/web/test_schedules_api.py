@@ -114,6 +114,7 @@ def test_lists_are_bare_filtered_and_paged(client: TestClient) -> None:
         ({"recurrence": "every day"}, "recurrence", "5 fields"),
         ({"recurrence": "FREQ=SOMETIMES"}, "recurrence", "not an RRULE"),
         ({"status": "up"}, "status", "scheduled"),
+        ({"end_time": "9999-12-31T23:59:59Z"}, "end_time", "outside the calendar"),
         ({"colour": "red"}, "colour", "not permitted"),
     ],
 )
