@@ -4,7 +4,6 @@ Jobs are put straight into the table: how they are made is not what is measured,
 them would take long over HTTP.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,7 +13,7 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select
 from sqlmodel import SQLModel, col
 
-from beffroi.app import SWITCH_INTERVAL
+from beffroi.app import keep_steady
 from beffroi.core.moments import MICROSECOND
 from beffroi.core.outcomes import State
 from beffroi.core.policies import Policy
@@ -70,7 +69,7 @@ class Beffroi:
 
     def start(self) -> None:
         """Start the timer, with the threads as polite as the server makes them."""
-        sys.setswitchinterval(SWITCH_INTERVAL)
+        keep_steady()
         self._started = SystemClock().now()
         self._machine.start()
 

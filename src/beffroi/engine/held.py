@@ -64,11 +64,12 @@ class Hold:
 
     def put(self, runs: Iterable[HeldRun]) -> None:
         offset = self._clock.monotonic() - self._clock.now().timestamp()
+        # Made ready before the lock is taken: the thread that waits for the next moment needs it too.
+        entries = [(run.due_at.timestamp() + offset, next(self._order), run) for run in runs]
         with self._changed:
             earliest = self._heap[0][0] if self._heap else None
-            for run in runs:
-                moment = run.due_at.timestamp() + offset
-                heapq.heappush(self._heap, (moment, next(self._order), run))
+            for entry in entries:
+                heapq.heappush(self._heap, entry)
             if self._heap and self._heap[0][0] != earliest:
                 self._changed.notify()
 

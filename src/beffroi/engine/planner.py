@@ -33,6 +33,9 @@ from beffroi.store.db import Database
 BATCH = 512
 """At most so many jobs are decided in one transaction."""
 
+SMALL_BATCH = 64
+"""When nothing is late yet, fewer: each batch holds up, for a moment, whatever starts meanwhile."""
+
 LONGEST_SLEEP = 2.0
 """The wall clock is looked at at least so often: it can jump."""
 
@@ -104,22 +107,20 @@ class Plan:
     full: bool = False
 
 
-def due_jobs(session: Session, now: datetime, horizon: datetime) -> Sequence[Due]:
+def due_jobs(session: Session, now: datetime, horizon: datetime, most: int = BATCH) -> Sequence[Due]:
     """Return the jobs to look at: due by the horizon, or paused until a moment that has come."""
-    return _DUE.execute(session, {"now": now, "horizon": horizon, "most": BATCH})
+    return _DUE.execute(session, {"now": now, "horizon": horizon, "most": most})
 
 
 def decide_due(due: Sequence[Due], node_id: str, now: datetime, horizon: datetime) -> Plan:
     """Decide all that falls due up to `horizon`. Nothing is written: nobody is kept waiting."""
-    result = Plan(full=len(due) == BATCH)
+    result = Plan()
     for row in due:
         try:
             _plan_job(result, row, node_id, now, horizon)
         except (ValueError, TypeError, ArithmeticError, LookupError) as error:
             result.broken.append((row.id, str(error)))
-    result.full = result.full or any(
-        move.next_due_at is not None and move.next_due_at <= horizon for move in result.moves
-    )
+    result.full = any(move.next_due_at is not None and move.next_due_at <= horizon for move in result.moves)
     return result
 
 
@@ -277,8 +278,10 @@ class Planner:
             upcoming = next_look(session)
             if upcoming is None or upcoming > horizon:
                 return False, upcoming
-            due = due_jobs(session, now, horizon)
+            most = BATCH if upcoming <= now else SMALL_BATCH
+            due = due_jobs(session, now, horizon, most)
         plan = decide_due(due, self._node_id, now, horizon)
+        plan.full = plan.full or len(due) == most
         with self._database.write() as session:
             write_plan(session, plan, self._node_id, now, horizon)
             return plan.full, None if plan.full else next_look(session)
