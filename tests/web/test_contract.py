@@ -43,9 +43,9 @@ def api(settings: Settings) -> Iterator[str]:
 def test_every_answer_is_as_described(api: str, tmp_path: Path) -> None:
     generate = [
         sys.executable, "-m", "schemathesis.cli", "run", api, "--checks", ",".join(CHECKS),
-        "--max-examples", "25", "--phases", "examples,coverage,fuzzing,stateful", "--max-time", "30",
+        "--max-examples", "8", "--phases", "coverage,fuzzing",
         "--exclude-path", "/health",
-        "--generation-deterministic", "--warnings", "off", "--continue-on-failure",
+        "--warnings", "off", "--continue-on-failure",
     ]  # fmt: skip
     done = subprocess.run(generate, cwd=tmp_path, capture_output=True, text=True, timeout=170, check=False)
     assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
