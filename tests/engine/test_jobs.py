@@ -1,7 +1,11 @@
 """Verbs on jobs: a change made while runs are planned ahead wins, and loses nothing."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +21,7 @@ from beffroi.core.triggers.once import Once
 from beffroi.engine import jobs
 from beffroi.engine.jobs import Definition
 from beffroi.engine.models import Job, JobState
-from beffroi.engine.queue import QUEUE
+from beffroi.engine.queue import QUEUE, NoQueue
 from beffroi.store.db import Database
 from tests.helpers.clock import START, VirtualClock
 from tests.helpers.stage import Noop, Stage, ledger_count
@@ -179,6 +183,23 @@ def test_a_once_in_the_past_cannot_be_given_later(stage: Stage) -> None:
         change(stage, job, redefine(Once(at=START - SECOND)))
 
 
+@pytest.fixture
+def empty(database: Database, tmp_path: Path) -> Path:
+    """The file of a database with its schema and nothing in it."""
+    database.close()
+    return tmp_path / "scheduler.db"
+
+
+@contextmanager
+def fresh_copy(empty: Path) -> Iterator[Database]:
+    with TemporaryDirectory() as folder:
+        made = Database(f"sqlite:///{shutil.copy(empty, folder)}", {QUEUE: NoQueue()})
+        try:
+            yield made
+        finally:
+            made.close()
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("pass"), st.integers(1, 40)),
@@ -186,20 +207,27 @@ steps = st.lists(
         st.tuples(st.just("resume"), st.just(0)),
         st.tuples(st.just("skip"), st.just(0)),
         st.tuples(st.just("policy"), st.integers(0, 5)),
+        st.tuples(st.just("crash"), st.integers(1, 60)),
+        st.tuples(st.just("jump"), st.integers(-30, 30)),
     ),
     max_size=14,
 )
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps, every=st.sampled_from([SECOND, 0.3 * SECOND, 7 * SECOND]))
 def test_whatever_is_done_the_ledger_equals_the_enumeration(
-    database: Database, steps: list[tuple[str, int]], every: timedelta
+    empty: Path, steps: list[tuple[str, int]], every: timedelta
 ) -> None:
+    with fresh_copy(empty) as database:
+        _check_the_ledger(database, steps, every)
+
+
+def _check_the_ledger(database: Database, steps: list[tuple[str, int]], every: timedelta) -> None:
     clock = VirtualClock()
     stage = Stage(database, clock)
     trigger = Interval(every=every, anchor=START)
-    job = stage.add(trigger, name=f"job {id(clock)}")
+    job = stage.add(trigger, name="job")
     for step, amount in steps:
         _do(stage, job, step, amount, trigger)
     if stage.job(job).state is JobState.PAUSED:
@@ -213,7 +241,6 @@ def test_whatever_is_done_the_ledger_equals_the_enumeration(
     assert not [
         run for run in runs if run.due_at < clock.now() and run.state in (State.PLANNED, State.RUNNING)
     ]
-    database.info[QUEUE] = stage.database.info[QUEUE]
 
 
 def _do(stage: Stage, job: int, step: str, amount: int, trigger: Rule) -> None:
@@ -225,6 +252,8 @@ def _do(stage: Stage, job: int, step: str, amount: int, trigger: Rule) -> None:
         stage.begin()
         stage.clock.advance(amount * 0.1 * SECOND)
         stage.take_over()
+    elif step == "jump":
+        stage.clock.jump(max(amount * 0.1 * SECOND, START - stage.clock.now()))
     elif step == "pause" and state is JobState.ACTIVE:
         change(stage, job, pause)
     elif step == "resume" and state is JobState.PAUSED:

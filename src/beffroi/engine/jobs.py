@@ -4,11 +4,13 @@ A change made while runs are planned ahead wins: those whose moment has not come
 whoever holds them and taken out of the ledger, in the same transaction, and decided anew.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from sqlmodel import Session, col
 
 from beffroi.core.errors import ConflictError, InvalidError
@@ -175,24 +177,48 @@ def cancel_planned(session: Session, which: ColumnElement[bool], outcome: Outcom
 
 
 def withdraw(session: Session, job: Job, now: datetime) -> None:
-    """Take back what was decided of this job beyond `now`, and set the cursor back to there."""
+    """Take back what was decided of this job beyond `now`, and set the cursor back to there.
+
+    What has begun stands, and everything before it with it: the ledger has no holes before a cursor.
+    """
+    if job.cursor <= now:
+        return
     recalled = queue_of(session).recall(
         session, lambda run: run.job_id == job.id and run.attempt == 1 and run.scheduled_for > now
     )
-    runs.delete_rows(session, [run.id for run in recalled])
-    ahead = session.execute(
-        select(col(Run.id), col(Run.scheduled_for), col(Run.reason)).where(
-            col(Run.job_id) == job.id, col(Run.origin) == Origin.SCHEDULE, col(Run.scheduled_for) > now
-        )
-    ).all()
-    skipped = [row for row in ahead if row.reason == Reason.BY_HAND]
-    runs.delete_rows(session, [row.id for row in skipped])
-    job.skips = write_skips(read_skips(job.skips) | {row.scheduled_for for row in skipped})
-    stands = [row.scheduled_for for row in ahead if row.reason != Reason.BY_HAND]
-    if job.cursor > now:
-        job.cursor = max([now, *stands])
-        if job.state == JobState.FINISHED:
-            job.state = JobState.ACTIVE
+    ours = {run.id for run in recalled}
+    ahead = _decided_beyond(session, id_of(job), now)
+    floor = max([now, *(row.until for row in ahead if row.id not in ours and not _is_untouched(row))])
+    withdrawn = [row for row in ahead if row.until > floor]
+    runs.delete_rows(session, [row.id for row in withdrawn])
+    runs.let_go(session, [run.id for run in recalled if run.scheduled_for <= floor])
+    skipped = {row.until for row in withdrawn if row.reason is Reason.BY_HAND}
+    job.skips = write_skips(read_skips(job.skips) | skipped)
+    job.cursor = floor
+    if job.state == JobState.FINISHED:
+        job.state = JobState.ACTIVE
+
+
+def _decided_beyond(session: Session, job_id: int, now: datetime) -> Sequence[Row[Any]]:
+    """Return the rows of the ledger, made by the schedule, that reach beyond `now`."""
+    mine = and_(col(Run.job_id) == job_id, col(Run.origin) == Origin.SCHEDULE)
+    until = func.coalesce(col(Run.last_of_gap), col(Run.scheduled_for))
+    # Of the rows that begin before `now` only the newest can be a gap that reaches beyond it.
+    newest = session.scalar(
+        select(func.max(col(Run.scheduled_for))).where(mine, col(Run.scheduled_for) <= now)
+    )
+    columns = (col(Run.id), col(Run.state), col(Run.reason), col(Run.node_id), col(Run.attempt))
+    query = select(*columns, until.label("until")).where(
+        mine, col(Run.scheduled_for) >= (newest or now), until > now
+    )
+    return session.execute(query).all()
+
+
+def _is_untouched(row: Row[Any]) -> bool:
+    """Whether nobody holds the run, nor ever began it; or it is one occurrence skipped by hand."""
+    if row.reason is Reason.BY_HAND:
+        return True
+    return row.state is State.PLANNED and row.node_id is None and row.attempt == 1
 
 
 def touch(job: Job, now: datetime) -> None:

@@ -182,6 +182,13 @@ def put_away(session: Session, ids: Sequence[str], outcome: Outcome, now: dateti
         session.execute(update(_runs).where(mine).values(**values, finished_at=now, token=_runs.c.token + 1))
 
 
+def let_go(session: Session, ids: Sequence[str]) -> None:
+    """Leave planned runs, taken back from who held them, to whoever picks them up next."""
+    for start in range(0, len(ids), 500):
+        mine = _runs.c.id.in_(ids[start : start + 500])
+        session.execute(update(_runs).where(mine).values(node_id=None, token=_runs.c.token + 1))
+
+
 def mark_started(session: Session, starts: Sequence[Started]) -> None:
     _MARK_STARTED.execute(session, starts)
 
