@@ -26,7 +26,7 @@ from beffroi.web.context import Context
 if TYPE_CHECKING:
     app: FastAPI
 
-SWITCH_INTERVAL = 0.0002
+SWITCH_INTERVAL = 0.0001
 """Seconds after which a thread must let another go on: a busy request must not make the timer late."""
 
 ROUTERS = (jobs.router, jobs.runs_router, workloads.router, health.router)

@@ -1,6 +1,7 @@
 """Whatever an action does, its run ends, its slot comes back and the others go on."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,8 +15,9 @@ from beffroi.core.policies import Overlap, Policy
 from beffroi.engine.backlog import Backlog
 from beffroi.engine.calls import ActionKind, Answer, Call
 from beffroi.engine.clock import SystemClock
+from beffroi.engine.exact import ExactSelector
 from beffroi.engine.executor import Executor
-from beffroi.engine.held import HeldRun
+from beffroi.engine.held import HeldRun, Hold
 from beffroi.engine.settle import Report
 from tests.helpers.program import eventually
 
@@ -54,7 +56,9 @@ class Bench:
         self.reports: list[Report] = []
         self.backlog = Backlog(4)
         actions = {"it": ActionKind(Params, act), "thread": ActionKind(Params, act_in_thread)}
-        self.executor = Executor(actions, self.backlog, SystemClock(), self.reports.append)
+        self.hold = Hold(SystemClock(), self.backlog.add)
+        self.executor = Executor(actions, self.hold, self.backlog, SystemClock(), self.reports.append)
+        self.hold.wake = self.executor.look
 
     def run(self, do: str = "nothing", job: int = 1, kind: str = "it", **policy: Any) -> HeldRun:
         now = SystemClock().now()
@@ -90,32 +94,32 @@ def bench() -> Iterator[Bench]:
 )
 def test_a_run_ends_and_gives_its_slot_back(bench: Bench, do: str, state: State, message: str | None) -> None:
     run = bench.run(do)
-    bench.executor.offer([run])
+    bench.hold.put([run])
     outcome = bench.outcome_of(run)
     assert (outcome.state, outcome.message) == (state, message)
     eventually(lambda: bench.backlog.busy == 0, "the slot")
     following = bench.run()
-    bench.executor.offer([following])
+    bench.hold.put([following])
     assert bench.outcome_of(following).state is State.SUCCEEDED
 
 
 @pytest.mark.parametrize("do", ["hang", "swallow"])
 def test_a_timeout_is_told_as_such_whatever_the_action_makes_of_it(bench: Bench, do: str) -> None:
     run = bench.run(do, timeout=timedelta(milliseconds=60))
-    bench.executor.offer([run])
+    bench.hold.put([run])
     assert bench.outcome_of(run).reason is Reason.TIMEOUT
 
 
 def test_the_newest_replaces_also_within_one_batch(bench: Bench) -> None:
     first, second = (bench.run(do, overlap=Overlap.REPLACE) for do in ("hang", "nothing"))
-    bench.executor.offer([first, second])
+    bench.hold.put([first, second])
     assert bench.outcome_of(first).reason is Reason.REPLACED
     assert bench.outcome_of(second).state is State.SUCCEEDED
 
 
 def test_an_unknown_kind_and_a_plain_function(bench: Bench) -> None:
     unknown, plain = bench.run(kind="moon"), bench.run(job=2, kind="thread")
-    bench.executor.offer([unknown, plain])
+    bench.hold.put([unknown, plain])
     assert bench.outcome_of(unknown).message == "This program has no action of kind 'moon'."
     assert bench.outcome_of(plain).state is State.SUCCEEDED
 
@@ -123,7 +127,7 @@ def test_an_unknown_kind_and_a_plain_function(bench: Bench) -> None:
 def test_a_late_run_is_missed_by_its_grace(bench: Bench) -> None:
     run = bench.run(misfire_grace=timedelta(0))
     time.sleep(0.01)
-    bench.executor.offer([run])
+    bench.hold.put([run])
     assert bench.outcome_of(run).reason is Reason.TOO_LATE
 
 
@@ -131,7 +135,28 @@ def test_stopping_leaves_open_what_it_interrupts() -> None:
     bench = Bench()
     bench.executor.start()
     run = bench.run("hang")
-    bench.executor.offer([run])
+    bench.hold.put([run])
     eventually(lambda: bench.reports, "the start")
     assert [left.id for left in bench.executor.stop(0.05)] == [run.id]
     assert [report.outcome for report in bench.reports] == [None]
+
+
+def test_files_are_looked_at_while_callbacks_keep_the_loop_busy(bench: Bench) -> None:
+    async def read_while_busy() -> bytes:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        loop = asyncio.get_running_loop()
+        reading = loop.create_task(loop.sock_recv(ours, 10))
+        await asyncio.sleep(0)
+        theirs.send(b"here")
+        while not reading.done():  # noqa: ASYNC110  a busy loop is the point
+            await asyncio.sleep(0)
+        ours.close()
+        theirs.close()
+        return reading.result()
+
+    loop = asyncio.SelectorEventLoop(ExactSelector())
+    try:
+        assert loop.run_until_complete(asyncio.wait_for(read_while_busy(), 10)) == b"here"
+    finally:
+        loop.close()

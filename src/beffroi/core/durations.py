@@ -69,7 +69,15 @@ def _not_negative(value: timedelta) -> timedelta:
     return _bounded(value)
 
 
-_schema = WithJsonSchema({"type": "string", "examples": ["30s", "1h30m", "PT5M"]})
+_GO = r"([0-9]{1,9}(\.[0-9]{1,6})?(us|ms|s|m|h|d|w))+"
+_ISO = r"P([0-9]{1,6}D)?(T([0-9]{1,6}H)?([0-9]{1,6}M)?([0-9]{1,9}(\.[0-9]{1,6})?S)?)?"
+
+
+def _described(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^({pattern})$", "examples": list(examples)})
+
+
+_schema = _described(f"0|{_GO}|{_ISO}", "30s", "1h30m", "PT5M")
 
 Duration = Annotated[
     timedelta,
@@ -101,5 +109,6 @@ TimeLimit = Annotated[
     PositiveDuration | None,
     BeforeValidator(_read_limit),
     PlainSerializer(lambda value: NEVER if value is None else format_duration(value), return_type=str),
+    _described(f"{NEVER}|{_GO}|{_ISO}", "5m", NEVER),
 ]
 """A duration, or `never`: a word, because a TOML file and a merge patch cannot say null."""

@@ -17,7 +17,8 @@ from beffroi.core.outcomes import SUCCEEDED, Outcome, Reason, State
 from beffroi.engine.backlog import Backlog
 from beffroi.engine.calls import ActionTable, Call, read_params
 from beffroi.engine.clock import Clock
-from beffroi.engine.held import HeldRun
+from beffroi.engine.exact import ExactSelector
+from beffroi.engine.held import HeldRun, Hold
 from beffroi.engine.settle import Report
 
 MESSAGE_LIMIT = 2_000
@@ -45,13 +46,20 @@ class Executor:
     """Runs what the hold hands over, at most `slots` at a time, and reports what became of it."""
 
     def __init__(
-        self, actions: ActionTable, backlog: Backlog, clock: Clock, report: Callable[[Report], None]
+        self,
+        actions: ActionTable,
+        hold: Hold,
+        backlog: Backlog,
+        clock: Clock,
+        report: Callable[[Report], None],
     ) -> None:
         self._actions = actions
+        self._hold = hold
         self._backlog = backlog
         self._clock = clock
         self._report = report
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop(ExactSelector())
+        self._bell: asyncio.TimerHandle | None = None
         self._threads = ThreadPoolExecutor(backlog.slots, thread_name_prefix="beffroi-action")
         self._active: dict[str, _Active] = {}
         self._sweeping = False
@@ -65,10 +73,14 @@ class Executor:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def offer(self, runs: list[HeldRun]) -> None:
-        """Take runs whose moment has come. Called from the hold's thread."""
-        self._backlog.add(runs)
-        self._loop.call_soon_threadsafe(self._pump)
+    def look(self) -> None:
+        """Look at the hold: something is due earlier than was known. Called from any thread."""
+        self._loop.call_soon_threadsafe(self._ring)
+
+    def let_go(self) -> None:
+        """Start nothing more of what is held, or waits for a slot."""
+        self._hold.take_back(lambda run: True)
+        self._backlog.take_back(lambda run: True)
 
     def cancel(self, run_id: str, verdict: Outcome) -> bool:
         """Cancel an active run, which then ends with this verdict; False when it is not active here."""
@@ -94,6 +106,14 @@ class Executor:
         answer: Future[bool] = Future()
         self._loop.call_soon_threadsafe(lambda: answer.set_result(question()))
         return answer
+
+    def _ring(self) -> None:
+        """Start what is due, and come back when the next is."""
+        if self._bell is not None:
+            self._bell.cancel()
+        wait = self._hold.ring()
+        self._bell = None if wait is None else self._loop.call_later(wait, self._ring)
+        self._pump()
 
     def _pump(self) -> None:
         self._pumping = False

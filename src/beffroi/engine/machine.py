@@ -55,7 +55,6 @@ class Machine:
             nodes.rescue(session, self._node_id, now, alone=self._database.is_sqlite)
         self._build()
         self._executor.start()
-        self._hold.start()
         for loop in self._loops.values():
             loop.start()
         self._started_at = self._clock.monotonic()
@@ -67,8 +66,7 @@ class Machine:
             return
         events.machine_stopping(self._tuning.drain.total_seconds())
         self._loops["planner"].stop()
-        self._hold.stop()
-        self._backlog.take_back(lambda run: True)
+        self._executor.let_go()
         interrupted = self._executor.stop(self._tuning.drain.total_seconds())
         self._loops["settler"].stop()
         self._loops["keeper"].stop()
@@ -108,8 +106,6 @@ class Machine:
         if self._started_at is None:
             return ["the timer is not started"]
         troubles = [trouble for loop in self._loops.values() if (trouble := loop.trouble)]
-        if not self._hold.is_alive:
-            troubles.append("the hold does not run")
         if not self._executor.is_alive:
             troubles.append("the executor does not run")
         return troubles
@@ -124,11 +120,12 @@ class Machine:
     def _build(self) -> None:
         database, clock, tuning = self._database, self._clock, self._tuning
         self._backlog = Backlog(tuning.concurrency)
-        self._settler = Settler(database, clock, on_retry=self.wake)
-        self._executor = Executor(self._actions, self._backlog, clock, self._settler.post)
-        self._hold = Hold(clock, self._executor.offer)
-        database.info[QUEUE] = InProcessQueue(self._hold, self._backlog)
-        planner = Planner(database, clock, self._node_id, tuning.ahead)
+        hold = Hold(clock, self._backlog.add)
+        self._settler = Settler(database, clock, self.wake, hold.give_way)
+        self._executor = Executor(self._actions, hold, self._backlog, clock, self._settler.post)
+        hold.wake = self._executor.look
+        database.info[QUEUE] = InProcessQueue(hold, self._backlog)
+        planner = Planner(database, clock, self._node_id, tuning.ahead, hold.give_way)
         keeper = Keeper(database, clock, self._node_id, tuning.history)
         self._loops = {
             "planner": Loop("planner", planner.poll),

@@ -6,10 +6,10 @@ work. So the rows of a batch travel together, as the VALUES of one statement. Ba
 powers of two, so that there are few different statements and each stays prepared.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, Dialect, Select, Table, func, select
 from sqlmodel import Session
 
@@ -129,7 +129,7 @@ class BulkSelect(Generic[Shape]):
 
     def execute(self, session: Session, parameters: Mapping[str, Any]) -> list[Shape]:
         """Return the rows the statement selects with these parameters."""
-        rows = json.loads(session.execute(self._gathered, dict(parameters)).scalar_one())
+        rows = from_json(session.execute(self._gathered, dict(parameters)).scalar_one())
         if not rows:
             return []
         dialect = session.get_bind().dialect
