@@ -1,15 +1,18 @@
 """What every test can ask for."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from loguru import logger
 
 from beffroi.engine.queue import QUEUE, NoQueue
 from beffroi.store.db import Database
 from beffroi.store.migrate import migrate
 from tests.helpers.clock import VirtualClock
+from tests.helpers.postgres import Postgres
 from tests.helpers.receiver import Receiver, receiver
 from tests.helpers.stage import Stage
 
@@ -19,8 +22,6 @@ logger.remove()
 @pytest.fixture(autouse=True)
 def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No configuration of the machine that runs the tests reaches them."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("BEFFROI_"):
             monkeypatch.delenv(name)
@@ -30,6 +31,16 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Postgres:
+    """The server that all tests share, also those of the other test processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "postgres.lock"):
+        return Postgres(shared / "postgres")
 
 
 @pytest.fixture

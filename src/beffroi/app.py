@@ -13,14 +13,15 @@ from beffroi import __version__
 from beffroi.actions import action_table
 from beffroi.domains.jobs import api as jobs
 from beffroi.domains.workloads import api as workloads
-from beffroi.engine.clock import Clock, SystemClock
+from beffroi.engine.clock import Clock, DatabaseClock, SystemClock
 from beffroi.engine.history import History
 from beffroi.engine.machine import Machine, Tuning
-from beffroi.engine.queue import QUEUE, NoQueue
+from beffroi.engine.models import Role
+from beffroi.engine.queue import QUEUE, NoQueue, Queue
 from beffroi.settings import Settings, load
 from beffroi.store.db import Database, lock_sqlite, make_folder
-from beffroi.store.migrate import migrate
-from beffroi.web import errors, health
+from beffroi.store.migrate import migrate, require
+from beffroi.web import errors, health, nodes
 from beffroi.web.context import Context
 
 if TYPE_CHECKING:
@@ -29,21 +30,27 @@ if TYPE_CHECKING:
 SWITCH_INTERVAL = 0.0001
 """Seconds after which a thread must let another go on: a busy request must not make the timer late."""
 
-ROUTERS = (jobs.router, jobs.runs_router, workloads.router, health.router)
+ROUTERS = (jobs.router, jobs.runs_router, workloads.router, nodes.router, health.router)
 
 
-def create_app(settings: Settings, clock: Clock | None = None, *, timer: bool = True) -> FastAPI:
-    """Build the application. Without `timer` it answers and changes, and fires nothing."""
-    clock = clock or SystemClock()
-    database = Database(settings.database_url, {QUEUE: NoQueue()})
-    machine = Machine(database, clock, action_table(settings, database, clock), _tuning(settings))
+def create_app(
+    settings: Settings, clock: Clock | None = None, *, timer: bool = True, role: Role = Role.SERVE
+) -> FastAPI:
+    """Build the application. Without `timer` it answers and changes, and fires nothing.
+
+    In the role of a worker it executes and answers probes, and that is all.
+    """
+    database = Database(settings.database_url)
+    clock = clock or clock_of(database)
+    database.info[QUEUE] = queue_for(database, clock)
+    machine = Machine(database, clock, action_table(settings, database, clock), _tuning(settings, role))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         make_folder(database.url)
         lock = lock_sqlite(database.url)
         try:
-            await run_in_threadpool(migrate, database)
+            await run_in_threadpool(prepare, database, clock)
             if timer:
                 keep_steady()
                 await run_in_threadpool(machine.start)
@@ -62,9 +69,33 @@ def create_app(settings: Settings, clock: Clock | None = None, *, timer: bool = 
     )
     application.state.context = Context(database, clock, machine, settings.timezone, settings.commands.keys())
     errors.install(application)
-    for router in ROUTERS:
+    for router in ROUTERS if role is Role.SERVE else (health.router,):
         application.include_router(router)
     return application
+
+
+def clock_of(database: Database) -> Clock:
+    """Return the clock that all nodes on the database go by."""
+    return SystemClock() if database.is_sqlite else DatabaseClock(database.now)
+
+
+def queue_for(database: Database, clock: Clock) -> Queue:
+    """Return the queue in which a process that executes nothing leaves what it plans."""
+    if database.is_sqlite:
+        return NoQueue()
+    from beffroi.engine.shared import SharedQueue
+
+    return SharedQueue(clock)
+
+
+def prepare(database: Database, clock: Clock) -> None:
+    """See that schema and clock are right. SQLite is migrated here, PostgreSQL by `beffroi migrate`."""
+    if database.is_sqlite:
+        migrate(database)
+    else:
+        require(database)
+    if isinstance(clock, DatabaseClock):
+        clock.set()
 
 
 def keep_steady() -> None:
@@ -79,8 +110,9 @@ def keep_steady() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def _tuning(settings: Settings) -> Tuning:
+def _tuning(settings: Settings, role: Role) -> Tuning:
     return Tuning(
+        role=role,
         concurrency=settings.concurrency,
         ahead=settings.plan_ahead,
         drain=settings.drain,

@@ -9,12 +9,23 @@ def serving(addresses: list[str], database: str) -> None:
     logger.info("Serving on {}; database {}.", ", ".join(addresses), database)
 
 
+def working(concurrency: int, database: str) -> None:
+    logger.info("Working, at most {} runs at a time; database {}.", concurrency, database)
+
+
 def migrated(before: str | None, after: str) -> None:
     logger.info("Database schema brought from {} to {}.", before or "nothing", after)
 
 
 def machine_started(node: str, concurrency: int) -> None:
     logger.info("Timer armed on node {}; at most {} runs at a time.", node, concurrency)
+
+
+def draining(is_draining: bool) -> None:
+    if is_draining:
+        logger.info("Draining: this node takes no more runs; what it runs may end.")
+    else:
+        logger.info("No longer draining: this node takes runs again.")
 
 
 def machine_stopping(seconds: float) -> None:
@@ -82,6 +93,14 @@ def outcome_unwritable(run_id: str, error: Exception) -> None:
 
 def runs_rescued(count: int, node: str) -> None:
     logger.warning("{} runs of node {}, which is gone, were taken back.", count, node)
+
+
+def runs_taken_over(count: int) -> None:
+    logger.warning("{} runs of machines that were silent for too long were taken over.", count)
+
+
+def lease_lost(count: int) -> None:
+    logger.warning("This machine was silent for too long; {} runs it held are somebody else's now.", count)
 
 
 def absence(since: datetime, until: datetime) -> None:

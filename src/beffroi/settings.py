@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tomlkit
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -55,16 +55,23 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    database_url: Annotated[str, Field(description="The database, as an SQLAlchemy URL.")] = (
-        "sqlite:///data/sqlite/scheduler.db"
-    )
+    database_url: Annotated[
+        str, Field(description="The database, as an SQLAlchemy URL: `sqlite:///...` or `postgresql://...`.")
+    ] = "sqlite:///data/sqlite/scheduler.db"
     listen: Annotated[
         Listing, Field(min_length=1, description="Addresses to serve on, `host:port`, separated by commas.")
     ] = ["127.0.0.1:8000"]
     timezone: Annotated[
         ZoneName, Field(description="The zone in which moments without an offset are read.")
     ] = "UTC"
-    concurrency: Annotated[int, Field(ge=1, le=10_000, description="At most so many runs at a time.")] = 100
+    concurrency: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000,
+            description="At most so many runs at a time; 0, on PostgreSQL only: this node executes none.",
+        ),
+    ] = 100
     plan_ahead: Annotated[
         PositiveDuration,
         Field(description="How long before its moment a run is decided, written down and held."),
@@ -111,8 +118,17 @@ class Settings(BaseSettings):
             raise ValueError(
                 "is not an SQLAlchemy URL, such as 'sqlite:///data/sqlite/scheduler.db'"
             ) from None
-        if backend != "sqlite":
-            raise ValueError(f"{backend!r} is not supported; use an 'sqlite:///...' URL")
+        if backend not in ("sqlite", "postgresql"):
+            raise ValueError(
+                f"{backend!r} is not supported; use an 'sqlite:///...' or a 'postgresql://...' URL"
+            )
+        return value
+
+    @field_validator("concurrency")
+    @classmethod
+    def _somebody_executes(cls, value: int, info: ValidationInfo) -> int:
+        if value == 0 and str(info.data.get("database_url")).startswith("sqlite"):
+            raise ValueError("must be at least 1 on SQLite, where no other node executes")
         return value
 
     @field_validator("listen")

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,9 @@ from beffroi.engine.jobs import Definition
 from beffroi.engine.models import Job, JobState
 from beffroi.engine.queue import QUEUE, NoQueue
 from beffroi.store.db import Database
+from beffroi.store.migrate import migrate
 from tests.helpers.clock import START, VirtualClock
+from tests.helpers.postgres import Postgres
 from tests.helpers.stage import Noop, Stage, ledger_count
 
 SECOND = timedelta(seconds=1)
@@ -183,21 +185,36 @@ def test_a_once_in_the_past_cannot_be_given_later(stage: Stage) -> None:
         change(stage, job, redefine(Once(at=START - SECOND)))
 
 
-@pytest.fixture
-def empty(database: Database, tmp_path: Path) -> Path:
-    """The file of a database with its schema and nothing in it."""
-    database.close()
-    return tmp_path / "scheduler.db"
+Fresh = Callable[[], AbstractContextManager[Database]]
 
 
-@contextmanager
-def fresh_copy(empty: Path) -> Iterator[Database]:
-    with TemporaryDirectory() as folder:
-        made = Database(f"sqlite:///{shutil.copy(empty, folder)}", {QUEUE: NoQueue()})
-        try:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Fresh:
+    """Makes databases with the schema and nothing in them."""
+
+    @contextmanager
+    def on_postgres() -> Iterator[Database]:
+        server: Postgres = request.getfixturevalue("postgres")
+        with server.database() as url:
+            made = Database(url, {QUEUE: NoQueue()})
             yield made
-        finally:
             made.close()
+
+    template = tmp_path / "scheduler.db"
+
+    @contextmanager
+    def on_sqlite() -> Iterator[Database]:
+        with TemporaryDirectory() as folder:
+            made = Database(f"sqlite:///{shutil.copy(template, folder)}", {QUEUE: NoQueue()})
+            yield made
+            made.close()
+
+    if request.param == "postgresql":
+        return on_postgres
+    made = Database(f"sqlite:///{template}", {QUEUE: NoQueue()})
+    migrate(made)
+    made.close()
+    return on_sqlite
 
 
 steps = st.lists(
@@ -214,12 +231,12 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps, every=st.sampled_from([SECOND, 0.3 * SECOND, 7 * SECOND]))
 def test_whatever_is_done_the_ledger_equals_the_enumeration(
-    empty: Path, steps: list[tuple[str, int]], every: timedelta
+    fresh: Fresh, steps: list[tuple[str, int]], every: timedelta
 ) -> None:
-    with fresh_copy(empty) as database:
+    with fresh() as database:
         _check_the_ledger(database, steps, every)
 
 

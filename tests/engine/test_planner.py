@@ -185,7 +185,7 @@ def test_an_outcome_that_cannot_be_written_is_written_as_failed(
     poisoned, good = stage.add(Once(at=START + SECOND), name="bad"), stage.add(Once(at=START + SECOND))
     clock.advance(SECOND)
     stage.plan()
-    settler = Settler(database, clock, on_retry=lambda: None)
+    settler = Settler(database, clock)
     for run in stage.begin():
         code = 10**30 if run.job_id == poisoned else 0
         settler.post(Report(run, clock.now(), clock.now(), Outcome(State.SUCCEEDED, code=code)))

@@ -11,7 +11,7 @@ from beffroi.core.triggers.interval import Interval
 from beffroi.core.triggers.once import Once
 from beffroi.engine import nodes
 from beffroi.engine.models import Job, Node, Signal, SignalKind
-from beffroi.engine.nodes import LEASE, MOST_RESCUES
+from beffroi.engine.nodes import MOST_RESCUES
 from beffroi.engine.settle import Report
 from beffroi.store.db import Database
 from tests.helpers.clock import START, VirtualClock
@@ -82,21 +82,8 @@ def test_a_run_that_takes_its_process_with_it_is_given_up(stage: Stage, clock: V
 def test_a_job_may_forbid_to_be_started_again(stage: Stage) -> None:
     job = started(stage, Policy(rescue=Rescue.FAIL))
     stage.take_over()
+    stage.pass_time(SECOND)
     assert [(run.state, run.reason) for run in stage.runs(job)] == [(State.FAILED, Reason.LOST)]
-
-
-def test_a_silent_node_is_left_alone_until_its_lease_is_over(
-    stage: Stage, clock: VirtualClock, database: Database
-) -> None:
-    job = started(stage)
-    with database.write() as session:
-        other = nodes.register(session, clock.now())
-    for silence, state in ((LEASE - SECOND, State.RUNNING), (2 * SECOND, State.PLANNED)):
-        clock.advance(silence)
-        with database.write() as session:
-            nodes.heartbeat(session, other, clock.now())
-            nodes.rescue(session, other, clock.now(), alone=False)
-        assert [run.state for run in stage.runs(job)] == [state]
 
 
 def test_signing_off_leaves_nothing_behind(stage: Stage, clock: VirtualClock, database: Database) -> None:

@@ -23,10 +23,15 @@ from tests.helpers.stage import Stage
 
 
 def test_the_migrations_make_the_schema_of_the_code(database: Database) -> None:
+    def is_ours(thing: object, name: str | None, kind: str, *_: object) -> bool:
+        table = name if kind == "table" else getattr(getattr(thing, "table", None), "name", "")
+        only_there = name == "run_in_hand" and database.is_sqlite
+        return not str(table).startswith(("alembic", "pgqueuer")) and not only_there
+
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": False})
-        differences = compare_metadata(context, SQLModel.metadata)
-    assert [difference for difference in differences if "alembic_version" not in str(difference)] == []
+        options = {"compare_type": False, "include_object": is_ours}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, SQLModel.metadata) == []
 
 
 def test_the_newest_revision_is_the_one_the_code_asks_for() -> None:
@@ -38,6 +43,7 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     assert migrate(database) == (HEAD, HEAD)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_no_statement_of_the_engine_reads_a_whole_table(stage: Stage) -> None:
     statements: set[tuple[str, tuple[object, ...]]] = set()
 
@@ -81,6 +87,7 @@ def test_a_write_that_fails_changes_nothing(stage: Stage, database: Database) ->
     assert stage.job(job).name == "job"
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_second_process_is_refused_with_a_sentence(database: Database) -> None:
     lock = lock_sqlite(database.url)
     assert lock is not None

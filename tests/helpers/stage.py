@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from beffroi.core.outcomes import SUCCEEDED, Outcome, Reason, State
@@ -12,16 +13,26 @@ from beffroi.core.policies import Policy
 from beffroi.core.triggers.base import Rule
 from beffroi.engine import jobs, nodes
 from beffroi.engine.backlog import Backlog
+from beffroi.engine.feeder import Feeder
 from beffroi.engine.held import HeldRun, Hold
 from beffroi.engine.jobs import Definition
 from beffroi.engine.models import Job, Run
 from beffroi.engine.planner import Planner
 from beffroi.engine.queue import QUEUE, InProcessQueue
 from beffroi.engine.settle import Report, settle, settlement_of
+from beffroi.engine.shared import SharedQueue
 from beffroi.store.db import Database
 from tests.helpers.clock import VirtualClock
 
 AHEAD = timedelta(seconds=1)
+
+_EVERYBODY_ELSE_IS_SILENT = "UPDATE pgqueuer SET heartbeat = now() - interval '1 day' WHERE status = 'picked'"
+
+_TURN_THE_QUEUES_CLOCK = """
+    UPDATE pgqueuer
+    SET execute_after = now() + CASE WHEN run.due_at <= :now THEN interval '-1 s' ELSE '1 day' END
+    FROM run WHERE run.id = convert_from(payload, 'utf8')::uuid
+"""
 
 FAILED = Outcome(State.FAILED, Reason.ERROR, "no", retryable=True)
 
@@ -50,12 +61,24 @@ class Stage:
         self.backlog = Backlog(self.backlog.slots)
         self.hold = Hold(self.clock, self.backlog.add)
         self.active = []
-        self.database.info[QUEUE] = InProcessQueue(self.hold, self.backlog)
+        self.waiting: list[Report] = []
+        shared = None if self.database.is_sqlite else SharedQueue(self.clock)
+        self.database.info[QUEUE] = shared or InProcessQueue(self.hold, self.backlog)
         with self.database.write() as session:
             self.node_id = nodes.register(session, self.clock.now())
             session.flush()
-            nodes.rescue(session, self.node_id, self.clock.now(), alone=True)
+            if shared is None:
+                nodes.rescue(session, self.node_id, self.clock.now())
+            else:
+                shared.node_id = self.node_id
+                shared.keep_alive(session)
+                session.execute(text(_EVERYBODY_ELSE_IS_SILENT))
         self.planner = Planner(self.database, self.clock, self.node_id, AHEAD)
+        self.feeder = (
+            None
+            if shared is None
+            else Feeder(self.database, self.clock, shared, self.hold, self.backlog, self.waiting.append)
+        )
 
     def add(self, trigger: Rule, policy: Policy | None = None, name: str = "job") -> int:
         with self.database.write() as session:
@@ -83,9 +106,10 @@ class Stage:
 
     def begin(self) -> list[HeldRun]:
         """Start what is due now; write that it began."""
+        self._feed()
         self.hold.ring()
         now = self.clock.now()
-        reports = []
+        reports, self.waiting[:] = self.waiting[:], []
         begun = []
         while taken := self.backlog.take():
             refusal = Outcome(State.SKIPPED, Reason.OVERLAP, "active")
@@ -95,6 +119,16 @@ class Stage:
         self.report(reports)
         self.active += begun
         return begun
+
+    def _feed(self) -> None:
+        """Take from the shared queue, whose own clock cannot be turned, what is due by ours."""
+        if self.feeder is None:
+            return
+        with self.database.write() as session:
+            session.execute(text(_TURN_THE_QUEUES_CLOCK), {"now": self.clock.now()})
+            session.info[QUEUE].keep_alive(session)
+        while self.feeder.poll() == 0:
+            pass
 
     def end(self, runs: Sequence[HeldRun], outcome: Outcome = SUCCEEDED) -> list[str]:
         """End runs; return the ids of those that were no longer ours."""

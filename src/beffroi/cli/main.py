@@ -8,7 +8,7 @@ import typer
 from loguru import logger
 
 from beffroi import __version__
-from beffroi.cli import declare, jobs, runs
+from beffroi.cli import declare, jobs, nodes, runs
 from beffroi.cli import serve as serving
 from beffroi.cli.render import fail, out
 from beffroi.core.errors import BeffroiError
@@ -22,11 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serving.serve)
+app.command()(serving.work)
 app.command()(serving.check)
 app.command()(serving.migrate)
 app.command()(declare.apply)
 app.command()(declare.export)
 app.command("next")(jobs.next_occurrences)
+app.command("nodes")(nodes.list_nodes)
+app.command()(nodes.drain)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(runs.app, name="runs")
 

@@ -7,19 +7,24 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Annotated
 
 import typer
 import uvicorn
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 from beffroi import events, logs
 from beffroi.app import create_app
 from beffroi.cli.render import err, out, print_json
 from beffroi.core.errors import SettingsError
+from beffroi.engine.models import Role
 from beffroi.settings import Settings, config_path, load, split_address, warnings
-from beffroi.store.db import Database, lock_sqlite, make_folder
+from beffroi.store.db import Database, lock_sqlite, make_folder, unreachable
 from beffroi.store.migrate import migrate as run_migrations
+from beffroi.store.migrate import require
 
 GRACE = 5
 """Seconds that open requests get when the server stops."""
@@ -60,6 +65,25 @@ def serve(
     _serve(settings, hints)
 
 
+def work(
+    listen: Annotated[
+        str | None, typer.Option(help="An address for probes (`GET /health`); none is served without it.")
+    ] = None,
+) -> None:
+    """Execute runs, and nothing else: a further node on a PostgreSQL database."""
+    settings = load()
+    if settings.database_url.startswith("sqlite"):
+        raise SettingsError(
+            "A worker needs a database that machines can share: set BEFFROI_DATABASE_URL to "
+            "'postgresql://...'. On SQLite `beffroi serve` executes everything itself."
+        )
+    if settings.concurrency == 0:
+        raise SettingsError("concurrency: a worker must be allowed at least 1 run at a time.")
+    logs.set_up(settings)
+    addresses = [part.strip() for part in listen.split(",")] if listen else []
+    _serve(settings.model_copy(update={"listen": addresses}), hints=False, role=Role.WORK)
+
+
 def migrate() -> None:
     """Bring the database's schema up to date."""
     settings = load()
@@ -67,7 +91,10 @@ def migrate() -> None:
     database = Database(settings.database_url)
     make_folder(database.url)
     lock = lock_sqlite(database.url)
-    before, after = run_migrations(database)
+    try:
+        before, after = run_migrations(database)
+    except OperationalError as error:
+        raise unreachable(database.url, error) from None
     database.close()
     if lock is not None:
         lock.release()
@@ -106,32 +133,66 @@ def _print_findings(errors: list[str], found: list[str]) -> None:
         )
 
 
-def _serve(settings: Settings, hints: bool) -> None:
+def _serve(settings: Settings, hints: bool, role: Role = Role.SERVE) -> None:
     # Everything that can be wrong is tried before anything is started, and ends in one sentence.
-    url = Database(settings.database_url).url
-    make_folder(url)
+    url = _try_database(settings)
     sockets = [_bind(address) for address in settings.listen]
-    lock = lock_sqlite(url)
-    if lock is not None:
-        lock.release()
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, role=role),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
     )
     server = _Server(config)
-    events.serving(settings.listen, url.render_as_string())
-    if hints:
+    if role is Role.SERVE:
+        events.serving(settings.listen, url.render_as_string())
+    else:
+        events.working(settings.concurrency, url.render_as_string())
+    if hints and sockets:
         typer.echo(TRY_NEXT.format(url=_url(sockets[0]), command=sys.argv[0]))
     asyncio.run(server.serve(sockets=sockets))
     if not server.started:
         raise typer.Exit(2)
 
 
+def _try_database(settings: Settings) -> URL:
+    """See that the database can be worked with; SettingsError with one sentence when it cannot."""
+    database = Database(settings.database_url)
+    make_folder(database.url)
+    if database.is_sqlite:
+        if (lock := lock_sqlite(database.url)) is not None:
+            lock.release()
+        return database.url
+    try:
+        require(database)
+    except OperationalError as error:
+        raise unreachable(database.url, error) from None
+    finally:
+        database.close()
+    return database.url
+
+
 class _Server(uvicorn.Server):
-    """Ends with code 0 when it is told to stop: Uvicorn's own would die of the signal it has served."""
+    """Ends with code 0 when it is told to stop: Uvicorn's own would die of the signal it has served.
+
+    It wakes up once a second, for the `Date` header, where Uvicorn's own does so ten times.
+    """
+
+    async def main_loop(self) -> None:
+        self._told_to_stop = asyncio.Event()
+        self._main = asyncio.get_running_loop()
+        while not await self.on_tick(counter=0) and not self.should_exit:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told_to_stop.wait(), 1.0)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._told_to_stop is not None:
+            self._main.call_soon_threadsafe(self._told_to_stop.set)
+
+    _told_to_stop: asyncio.Event | None = None
+    _main: asyncio.AbstractEventLoop
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -81,6 +81,11 @@ class Backlog:
     def busy(self) -> int:
         return self._busy
 
+    @property
+    def waiting(self) -> int:
+        """How many runs wait for a slot."""
+        return len(self._heap)
+
     def _push(self, run: HeldRun) -> None:
         heapq.heappush(self._heap, (-run.policy.priority, next(self._order), run))
 

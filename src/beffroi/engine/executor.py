@@ -19,7 +19,7 @@ from beffroi.engine.calls import ActionTable, Call, read_params
 from beffroi.engine.clock import Clock
 from beffroi.engine.exact import ExactSelector
 from beffroi.engine.held import HeldRun, Hold
-from beffroi.engine.settle import Report
+from beffroi.engine.settle import Report, refusal
 
 MESSAGE_LIMIT = 2_000
 
@@ -52,15 +52,17 @@ class Executor:
         backlog: Backlog,
         clock: Clock,
         report: Callable[[Report], None],
+        may_start: Callable[[], bool] = lambda: True,
     ) -> None:
         self._actions = actions
         self._hold = hold
         self._backlog = backlog
         self._clock = clock
         self._report = report
+        self._may_start = may_start
         self._loop = asyncio.SelectorEventLoop(ExactSelector())
         self._bell: asyncio.TimerHandle | None = None
-        self._threads = ThreadPoolExecutor(backlog.slots, thread_name_prefix="beffroi-action")
+        self._threads = ThreadPoolExecutor(max(1, backlog.slots), thread_name_prefix="beffroi-action")
         self._active: dict[str, _Active] = {}
         self._sweeping = False
         self._pumping = False
@@ -119,11 +121,15 @@ class Executor:
         self._pumping = False
         while taken := self._backlog.take():
             for run in taken.start:
-                self._start(run)
+                if self._may_start():
+                    self._start(run)
+                else:
+                    # Silent for so long that another machine may have it: that one starts it.
+                    self._backlog.done(run)
             for run in taken.replaced:
-                self._cancel(run.id, _REPLACED)
+                self._cancel(run.id, REPLACED)
             for run in taken.refused:
-                self._report(Report(run, None, self._clock.now(), _refusal(run)))
+                self._report(Report(run, None, self._clock.now(), refusal(run)))
 
     def _start(self, run: HeldRun) -> None:
         timeout = run.policy.timeout
@@ -210,7 +216,7 @@ class Executor:
         return late
 
 
-_REPLACED = Outcome(State.CANCELLED, Reason.REPLACED, "Replaced by the next occurrence.")
+REPLACED = Outcome(State.CANCELLED, Reason.REPLACED, "Replaced by the next occurrence.")
 
 _TOO_LATE = Outcome(
     State.MISSED, Reason.TOO_LATE, "Too late: the misfire grace was over before a slot was free."
@@ -230,12 +236,6 @@ def _verdict(active: _Active, task: asyncio.Task[Outcome]) -> Outcome | None:
 def _is_too_late(run: HeldRun, now: datetime) -> bool:
     grace = run.policy.misfire_grace
     return grace is not None and run.attempt == 1 and now - run.scheduled_for > grace
-
-
-def _refusal(run: HeldRun) -> Outcome:
-    if run.attempt > 1:
-        return Outcome(State.FAILED, Reason.OVERLAP, "Not tried again: the next run of the job had begun.")
-    return Outcome(State.SKIPPED, Reason.OVERLAP, "The run before was still active.")
 
 
 def _timeout(run: HeldRun) -> Outcome:

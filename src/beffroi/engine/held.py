@@ -23,7 +23,10 @@ LATE = 0.005
 
 @dataclass(slots=True)
 class HeldRun:
-    """All that is needed to execute a run and to settle it, without asking the database again."""
+    """All that is needed to execute a run and to settle it, without asking the database again.
+
+    `ticket`: its place in the shared queue, when it came through that.
+    """
 
     id: str
     token: int
@@ -38,6 +41,7 @@ class HeldRun:
     due_at: datetime
     node_id: str | None
     earlier: str | None = None
+    ticket: int | None = None
 
 
 class Hold:

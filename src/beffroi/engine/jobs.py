@@ -24,7 +24,7 @@ from beffroi.core.triggers.interval import Interval
 from beffroi.engine import runs
 from beffroi.engine.models import IS_OPEN, Job, JobState, Origin, Run
 from beffroi.engine.planner import read_skips, write_skips
-from beffroi.engine.queue import queue_of
+from beffroi.engine.queue import Loose, queue_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ def add(session: Session, definition: Definition, owner: str, now: datetime) -> 
     session.add(job)
     session.flush()
     return job
+
+
+def lock(session: Session, job_id: int) -> Job | None:
+    """Return a job to be changed: until the session ends nobody else decides or changes it."""
+    return session.get(Job, job_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
 def redefine(session: Session, job: Job, definition: Definition, now: datetime) -> None:
@@ -135,7 +140,7 @@ def run_now(session: Session, job: Job, now: datetime) -> str:
     if job.state == JobState.BROKEN:
         raise ConflictError(f"The job is broken: {job.note}")
     run = runs.Planned(runs.new_run_id(), id_of(job), now, now, None, Origin.MANUAL)
-    runs.insert_planned(session, [run])
+    _plan_loose(session, job, [run])
     return run.id
 
 
@@ -211,7 +216,7 @@ def _decided_beyond(session: Session, job_id: int, now: datetime) -> Sequence[Ro
     query = select(*columns, until.label("until")).where(
         mine, col(Run.scheduled_for) >= (newest or now), until > now
     )
-    return session.execute(query).all()
+    return session.execute(query.with_for_update()).all()
 
 
 def _is_untouched(row: Row[Any]) -> bool:
@@ -263,10 +268,19 @@ def _decide_past(session: Session, job: Job, now: datetime) -> None:
                 break
             cursor = decision.cursor
     runs.insert_written_off(session, [(id_of(job), occurrences) for occurrences in gone], now)
-    runs.insert_planned(
-        session, [runs.Planned(runs.new_run_id(), id_of(job), nominal, nominal, None) for nominal in fires]
+    _plan_loose(
+        session,
+        job,
+        [runs.Planned(runs.new_run_id(), id_of(job), nominal, nominal, None) for nominal in fires],
     )
     job.cursor = now
+
+
+def _plan_loose(session: Session, job: Job, planned: Sequence[runs.Planned]) -> None:
+    """Write runs down for whoever picks them up."""
+    priority = read_policy(job.policy).priority
+    runs.insert_planned(session, planned)
+    queue_of(session).offer(session, [Loose(run.id, run.due_at, priority) for run in planned])
 
 
 def _anchored(trigger: Rule, job: Job | None, now: datetime) -> Rule:

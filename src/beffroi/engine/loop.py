@@ -15,8 +15,9 @@ OVERDUE = 15.0
 class Loop:
     """A thread that calls `poll()` again and again; `poll` answers how many seconds to sleep."""
 
-    def __init__(self, name: str, poll: Callable[[], float]) -> None:
+    def __init__(self, name: str, poll: Callable[[], float], close: Callable[[], None] | None = None) -> None:
         self.name = name
+        self._close = close
         self.failure: str | None = None
         self._poll = poll
         self._woken = threading.Event()
@@ -59,6 +60,8 @@ class Loop:
             self._polling_since = None
             if pause > 0:
                 self._woken.wait(pause)
+        if self._close is not None:
+            self._close()
 
     def _poll_safely(self) -> float:
         try:

@@ -1,37 +1,53 @@
-"""The machine: planner, hold, executor, settler and keeper, wired, started and stopped as one."""
+"""The machine: planner, executor, settler and keeper, wired, started and stopped as one.
 
-from collections.abc import Mapping
+On PostgreSQL, where others do the same, a feeder takes runs from the queue that all share, and a listener
+hears what the others say.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import OperationalError
 
 from beffroi import events
-from beffroi.core.outcomes import Outcome
-from beffroi.engine import nodes
+from beffroi.core.outcomes import Outcome, Reason, State
+from beffroi.engine import nodes, runs
 from beffroi.engine.backlog import Backlog
 from beffroi.engine.calls import ActionTable
 from beffroi.engine.clock import Clock
-from beffroi.engine.executor import Executor
-from beffroi.engine.held import Hold
+from beffroi.engine.executor import REPLACED, Executor
+from beffroi.engine.held import HeldRun, Hold
 from beffroi.engine.history import History
+from beffroi.engine.keeper import Keeper
 from beffroi.engine.loop import Loop
-from beffroi.engine.nodes import Keeper
+from beffroi.engine.models import Role
 from beffroi.engine.planner import Planner
-from beffroi.engine.queue import QUEUE, InProcessQueue, NoQueue
+from beffroi.engine.queue import CANCEL, QUEUE, REPLACE, InProcessQueue, NoQueue
 from beffroi.engine.settle import Settler
 from beffroi.store.db import Database
+
+if TYPE_CHECKING:
+    from beffroi.engine.feeder import Feeder
+    from beffroi.engine.shared import SharedQueue
+
+CANCELLED_BY_HAND = Outcome(State.CANCELLED, Reason.BY_HAND, "Cancelled by hand.")
+_TAKEN_OVER = Outcome(State.CANCELLED, Reason.LOST, "Taken over by another machine.")
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The machine's numbers. `ahead`: how long before its moment a run is decided and held."""
+    """The machine's numbers. `ahead`: how long before its moment a run is decided.
+
+    `concurrency`: runs at a time; 0: none, this node only decides. `role`: what the node is for.
+    """
 
     concurrency: int = 100
     ahead: timedelta = timedelta(seconds=1)
     drain: timedelta = timedelta(seconds=30)
     history: History = field(default_factory=History)
+    role: Role = Role.SERVE
 
 
 class Machine:
@@ -43,17 +59,25 @@ class Machine:
         self._actions = actions
         self._tuning = tuning
         self._loops: Mapping[str, Loop] = {}
+        self._planner: Planner | None = None
+        self._feeder: Feeder | None = None
         self._started_at: float | None = None
+        self._is_draining = False
 
     def start(self) -> None:
         """Take back what a process before us left, then arm the timer."""
         now = self._clock.now()
+        shared = self._shared
         with self._database.write() as session:
             nodes.note_absence(session, now)
-            self._node_id = nodes.register(session, now)
+            self._node_id = nodes.register(session, now, self._tuning.role)
             session.flush()
-            nodes.rescue(session, self._node_id, now, alone=self._database.is_sqlite)
-        self._build()
+            if shared is None:
+                nodes.rescue(session, self._node_id, now)
+            else:
+                shared.node_id = self._node_id
+                shared.keep_alive(session)
+        self._build(shared)
         self._executor.start()
         for loop in self._loops.values():
             loop.start()
@@ -65,14 +89,18 @@ class Machine:
         if self._started_at is None:
             return
         events.machine_stopping(self._tuning.drain.total_seconds())
-        self._loops["planner"].stop()
+        for name in ("planner", "feeder"):
+            if name in self._loops:
+                self._loops[name].stop()
         self._executor.let_go()
         interrupted = self._executor.stop(self._tuning.drain.total_seconds())
-        self._loops["settler"].stop()
-        self._loops["keeper"].stop()
+        for name in ("settler", "listener", "keeper"):
+            if name in self._loops:
+                self._loops[name].stop()
         self._started_at = None
-        self._database.info[QUEUE] = NoQueue()
         self._sign_off()
+        if self._shared is None:
+            self._database.info[QUEUE] = NoQueue()
         events.machine_stopped(len(interrupted))
 
     def _sign_off(self) -> None:
@@ -80,7 +108,10 @@ class Machine:
             while self._settler.waiting:
                 self._settler.flush()
             with self._database.write() as session:
-                nodes.sign_off(session, self._node_id, self._clock.now())
+                now = self._clock.now()
+                nodes.sign_off(session, self._node_id, now)
+                if shared := self._shared:
+                    shared.again(session, [(run, run.due_at) for run in shared.in_hand])
         except OperationalError as error:
             # Whoever starts next finds our runs open and takes them back.
             events.sign_off_failed(error)
@@ -101,6 +132,10 @@ class Machine:
         return timedelta(seconds=self._clock.monotonic() - self._started_at)
 
     @property
+    def is_draining(self) -> bool:
+        return self._is_draining
+
+    @property
     def troubles(self) -> list[str]:
         """Say in sentences what keeps the timer from its work; empty when it is armed."""
         if self._started_at is None:
@@ -117,19 +152,85 @@ class Machine:
             return {"active_runs": 0, "unwritten_outcomes": 0}
         return {"active_runs": self._backlog.busy, "unwritten_outcomes": self._settler.waiting}
 
-    def _build(self) -> None:
+    @property
+    def _shared(self) -> "SharedQueue | None":
+        queue = self._database.info[QUEUE]
+        return queue if queue.is_shared else None
+
+    def _build(self, shared: "SharedQueue | None") -> None:
         database, clock, tuning = self._database, self._clock, self._tuning
         self._backlog = Backlog(tuning.concurrency)
-        hold = Hold(clock, self._backlog.add)
-        self._settler = Settler(database, clock, self.wake, hold.give_way)
-        self._executor = Executor(self._actions, hold, self._backlog, clock, self._settler.post)
+        self._hold = hold = Hold(clock, self._backlog.add)
+        self._settler = Settler(database, clock, hold.give_way)
+        may_start = shared.is_ours if shared else lambda: True
+        self._executor = Executor(self._actions, hold, self._backlog, clock, self._settler.post, may_start)
         hold.wake = self._executor.look
-        database.info[QUEUE] = InProcessQueue(hold, self._backlog)
-        planner = Planner(database, clock, self._node_id, tuning.ahead, hold.give_way)
-        keeper = Keeper(database, clock, self._node_id, tuning.history)
-        self._loops = {
-            "planner": Loop("planner", planner.poll),
-            "settler": Loop("settler", self._settler.poll),
-            "keeper": Loop("keeper", keeper.poll),
-        }
+        if shared is None:
+            database.info[QUEUE] = InProcessQueue(hold, self._backlog, self.wake)
+        keeper = Keeper(database, clock, self._node_id, tuning.history, shared)
+        keeper.on_lost, keeper.on_drain = self._drop, self._drain
+        self._loops = {"settler": Loop("settler", self._settler.poll), "keeper": Loop("keeper", keeper.poll)}
+        if tuning.role is Role.SERVE:
+            self._planner = Planner(database, clock, self._node_id, tuning.ahead, hold.give_way)
+            self._loops["planner"] = Loop("planner", self._planner.poll)
+        if shared is not None:
+            self._join(shared)
         self._settler.wake = self._loops["settler"].wake
+
+    def _join(self, shared: "SharedQueue") -> None:
+        """Take part in the queue that machines share."""
+        from beffroi.engine.feeder import Feeder
+        from beffroi.engine.listener import Listener
+
+        loops = dict(self._loops)
+        if self._tuning.concurrency:
+            self._feeder = Feeder(
+                self._database, self._clock, shared, self._hold, self._backlog, self._settler.post
+            )
+            loops["feeder"] = Loop("feeder", self._feeder.poll)
+        grown = loops["feeder"].wake if self._feeder else lambda: None
+        listener = Listener(self._database.url, self._hear, grown)
+        loops["listener"] = Loop("listener", listener.poll, listener.close)
+        self._loops = loops
+
+    def _hear(self, message: str) -> None:
+        """Do what another machine says."""
+        if message.startswith(CANCEL):
+            self._executor.cancel(message.removeprefix(CANCEL), CANCELLED_BY_HAND)
+        elif message.startswith(REPLACE):
+            self._executor.cancel(message.removeprefix(REPLACE), REPLACED)
+        else:
+            self.wake()
+            self._loops["keeper"].wake()
+
+    def _drop(self, lost: Sequence[HeldRun]) -> None:
+        """Let go of runs that other machines have taken over."""
+        events.lease_lost(len(lost))
+        ids = {run.id for run in lost}
+        self._hold.take_back(lambda run: run.id in ids)
+        self._backlog.take_back(lambda run: run.id in ids)
+        for run_id in ids:
+            self._executor.cancel(run_id, _TAKEN_OVER)
+
+    def _drain(self, is_draining: bool) -> None:
+        """Take no more runs and give back those not begun; or begin again."""
+        if is_draining == self._is_draining:
+            return
+        self._is_draining = is_draining
+        events.draining(is_draining)
+        if self._planner is not None:
+            self._planner.is_draining = is_draining
+        if self._feeder is not None:
+            self._feeder.is_draining = is_draining
+        if is_draining:
+            self._give_back(
+                self._hold.take_back(lambda run: True) + self._backlog.take_back(lambda run: True)
+            )
+        self.wake()
+
+    def _give_back(self, unstarted: Sequence[HeldRun]) -> None:
+        if self._feeder is not None:
+            self._feeder.give_back(unstarted)
+            return
+        with self._database.write() as session:
+            runs.let_go(session, [run.id for run in unstarted])

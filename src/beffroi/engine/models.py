@@ -100,6 +100,12 @@ class Run(SQLModel, table=True):
 
     __table_args__ = (
         Index("run_occurrence", "job_id", "scheduled_for", "origin", unique=True),
+        # Only where several machines take runs is it asked which runs of a job are in somebody's hands.
+        Index(
+            "run_in_hand",
+            "job_id",
+            postgresql_where=text("state IN ('planned', 'running') AND node_id IS NOT NULL"),
+        ).ddl_if(dialect="postgresql"),
         Index(
             "run_open",
             "due_at",
@@ -129,10 +135,24 @@ class Run(SQLModel, table=True):
     earlier: str | None = Field(default=None, sa_type=Text)
 
 
+class Role(StrEnum):
+    """`serve`: answers requests and decides, and executes too unless it is told not to; `work`: executes."""
+
+    SERVE = "serve"
+    WORK = "work"
+
+
 class Node(SQLModel, table=True):
-    """A process that runs the engine, and when it last said that it lives."""
+    """A process that runs the engine, and when it last said that it lives.
+
+    `draining_at`: since when it takes no more runs, because somebody said so.
+    """
 
     id: str = Field(primary_key=True, sa_type=Uuid(as_uuid=False))
+    role: Role = Field(
+        default=Role.SERVE, sa_type=EnumText(Role), sa_column_kwargs={"server_default": "serve"}
+    )
+    draining_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     host: str = Field(sa_type=String(255))
     pid: int
     version: str = Field(sa_type=String(40))

@@ -1,26 +1,23 @@
-"""Nodes: saying that we live, taking back the runs of those that do not, deleting old history."""
+"""Nodes: saying that we live, and taking back the runs of those that do not."""
 
 import os
 import socket
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import CursorResult, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, case, func, or_, select, update
 from sqlmodel import Session, col
+from sqlmodel import select as select_nodes
 from uuid_utils import uuid7
 
 from beffroi import __version__, events
+from beffroi.core.errors import ConflictError, NotFoundError
 from beffroi.core.outcomes import Reason, State
 from beffroi.core.policies import Rescue, read_policy
 from beffroi.engine import signals
-from beffroi.engine.clock import Clock
-from beffroi.engine.history import History, prune
-from beffroi.engine.models import IS_OPEN, Job, Node, Run
-from beffroi.store.db import Database
-
-HEARTBEAT = timedelta(seconds=4)
-LEASE = timedelta(seconds=10)
-"""A node that was silent for so long is taken for dead; its runs are taken back."""
+from beffroi.engine.models import IS_OPEN, Job, Node, Role, Run
 
 MOST_RESCUES = 3
 """A run that took so many processes with it is not given to another one."""
@@ -37,10 +34,11 @@ class Lost(NamedTuple):
     state: State = State.FAILED
 
 
-def register(session: Session, now: datetime) -> str:
+def register(session: Session, now: datetime, role: Role = Role.SERVE) -> str:
     """Write this process down as a node; return its id, which is new for every start."""
     node = Node(
         id=str(uuid7()),
+        role=role,
         host=socket.gethostname(),
         pid=os.getpid(),
         version=__version__,
@@ -58,49 +56,49 @@ def note_absence(session: Session, now: datetime) -> None:
         signals.absence(session, last, now)
 
 
-def heartbeat(session: Session, node_id: str, now: datetime) -> None:
+def heartbeat(session: Session, node_id: str, now: datetime) -> bool:
+    """Say that the node lives; return whether it is to take no more runs."""
     session.execute(update(Node).where(col(Node.id) == node_id).values(heartbeat_at=now, stopped_at=None))
+    return session.scalar(select(col(Node.draining_at)).where(col(Node.id) == node_id)) is not None
 
 
 def sign_off(session: Session, node_id: str, now: datetime) -> None:
     """Say that the node stopped in good order, and leave what it held to others."""
     session.execute(update(Node).where(col(Node.id) == node_id).values(heartbeat_at=now, stopped_at=now))
-    release(session, node_id, now)
+    release(session, col(Run.node_id) == node_id, now, died=False)
 
 
-def rescue(session: Session, node_id: str, now: datetime, alone: bool) -> int:
-    """Take back the open runs of dead nodes; return how many.
+def rescue(session: Session, node_id: str, now: datetime) -> int:
+    """Take back the open runs of all other nodes; return how many.
 
-    `alone`: this process has the database for itself, so every other node is dead, however short
-    its silence.
+    For the one process that has the database for itself: every other node is dead, however short its
+    silence. What is carried by a shared queue comes back through that.
     """
-    silent = [] if alone else [col(Node.heartbeat_at) < now - LEASE]
     held = session.execute(
         select(col(Run.node_id))
         .where(IS_OPEN, col(Run.node_id).is_not(None), col(Run.node_id) != node_id)
         .distinct()
     ).scalars()
-    dead = session.execute(
-        select(col(Node.id), col(Node.host)).where(
-            col(Node.id).in_(list(held)), or_(col(Node.stopped_at).is_not(None), and_(True, *silent))
-        )
-    ).all()
+    dead = session.execute(select(col(Node.id), col(Node.host)).where(col(Node.id).in_(list(held)))).all()
     taken = 0
     for row in dead:
-        count = release(session, row.id, now)
+        count = release(session, col(Run.node_id) == row.id, now)
         events.runs_rescued(count, row.host)
         taken += count
     return taken
 
 
-def release(session: Session, node_id: str, now: datetime) -> int:
-    """Put the open runs of a node back among the planned ones; return how many were open.
+def release(session: Session, which: ColumnElement[bool], now: datetime, died: bool = True) -> int:
+    """Put open runs back among the planned ones, in nobody's hands; return how many were open.
 
-    The token grows, so that the node, should it live after all, can settle none of them.
+    The token grows, so that who held them, should it live after all, can settle none of them. When it
+    `died`, what was due counts as a rescue even if nothing says that it began: a run that kills its
+    process at once leaves no trace of its start, and must not be given to process after process.
     """
-    mine = and_(col(Run.node_id) == node_id, IS_OPEN)
+    mine = and_(which, IS_OPEN)
     given_up = _give_up(session, mine, now)
     started = col(Run.state) == State.RUNNING.value
+    suspect = or_(started, col(Run.due_at) <= now) if died else started
     freed: CursorResult[Any] = session.execute(  # type: ignore[assignment]
         update(Run)
         .where(mine)
@@ -110,20 +108,26 @@ def release(session: Session, node_id: str, now: datetime) -> int:
             started_at=None,
             token=col(Run.token) + 1,
             attempt=col(Run.attempt) + case((started, 1), else_=0),
-            rescues=col(Run.rescues) + case((started, 1), else_=0),
+            rescues=col(Run.rescues) + case((suspect, 1), else_=0),
         )
+        .execution_options(synchronize_session=False)
     )
     return given_up + freed.rowcount
 
 
 def _give_up(session: Session, mine: Any, now: datetime) -> int:
-    """Fail the running ones that must not be started again."""
+    """Fail those that took too many processes with them, and those that must not be started twice."""
+    started = col(Run.state) == State.RUNNING.value
     rows = session.execute(
-        select(col(Run.id), col(Run.job_id), col(Run.rescues), col(Job.policy))
+        select(col(Run.id), col(Run.job_id), col(Run.state), col(Run.rescues), col(Job.policy))
         .join(Job, col(Job.id) == col(Run.job_id))
-        .where(mine, col(Run.state) == State.RUNNING.value)
+        .where(mine, or_(started, col(Run.rescues) >= MOST_RESCUES))
     ).all()
-    hopeless = [row for row in rows if row.rescues >= MOST_RESCUES or not _may_start_again(row.policy)]
+    hopeless = [
+        row
+        for row in rows
+        if row.rescues >= MOST_RESCUES or (row.state is State.RUNNING and not _may_start_again(row.policy))
+    ]
     message = "The process that ran it died, and it is not to be started again."
     for row in hopeless:
         session.execute(
@@ -149,23 +153,55 @@ def _may_start_again(policy: str) -> bool:
         return False  # whoever cannot be read cannot be run
 
 
-class Keeper:
-    """Upkeep beside the timer: heartbeat, rescue, history. `poll` answers how long to sleep."""
+SILENT = timedelta(seconds=12)
+"""A node that has not said for so long that it lives is shown as dead."""
 
-    def __init__(self, database: Database, clock: Clock, node_id: str, history: History) -> None:
-        self._database = database
-        self._clock = clock
-        self._node_id = node_id
-        self._history = history
-        self._prune_at = clock.monotonic() + history.first_pass.total_seconds()
 
-    def poll(self) -> float:
-        now = self._clock.now()
-        with self._database.write() as session:
-            note_absence(session, now)
-            heartbeat(session, self._node_id, now)
-            rescue(session, self._node_id, now, alone=self._database.is_sqlite)
-        if self._clock.monotonic() >= self._prune_at:
-            self._prune_at = self._clock.monotonic() + self._history.every.total_seconds()
-            prune(self._database, self._history, now)
-        return HEARTBEAT.total_seconds()
+class NodeState(StrEnum):
+    """`drained`: takes no more runs, and has none left. `dead`: silent, without having signed off."""
+
+    ALIVE = "alive"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    STOPPED = "stopped"
+    DEAD = "dead"
+
+
+def state_of(node: Node, busy: int, now: datetime) -> NodeState:
+    """Say how a node is that has so many runs in hand."""
+    if node.stopped_at is not None:
+        return NodeState.STOPPED
+    if now - node.heartbeat_at > SILENT:
+        return NodeState.DEAD
+    if node.draining_at is not None:
+        return NodeState.DRAINING if busy else NodeState.DRAINED
+    return NodeState.ALIVE
+
+
+def list_nodes(session: Session, since: datetime) -> Sequence[Node]:
+    """Return the nodes that were heard of since a moment, the newest first."""
+    query = select_nodes(Node).where(col(Node.heartbeat_at) >= since).order_by(col(Node.id).desc())
+    return session.exec(query).all()
+
+
+def in_hand(session: Session, node_ids: Sequence[str]) -> Sequence[tuple[Run, str]]:
+    """Return the open runs of nodes, with the names of their jobs, in order of their moments."""
+    query = (
+        select(Run, col(Job.name))
+        .join(Job, col(Job.id) == col(Run.job_id))
+        .where(IS_OPEN, col(Run.node_id).in_(node_ids))
+        .order_by(col(Run.due_at))
+    )
+    return [(run, name) for run, name in session.execute(query)]
+
+
+def set_draining(session: Session, node_id: str, is_draining: bool, now: datetime) -> Node:
+    """Tell a node to take no more runs, or to take runs again; it hears of it at once."""
+    node = session.get(Node, node_id)
+    if node is None:
+        raise NotFoundError(f"There is no node {node_id}.")
+    if node.stopped_at is not None:
+        raise ConflictError("The node has stopped.")
+    if is_draining != (node.draining_at is not None):
+        node.draining_at = now if is_draining else None
+    return node

@@ -9,20 +9,20 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Row, bindparam, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from beffroi import events
 from beffroi.core.errors import BeffroiError
 from beffroi.core.moments import EPOCH, MICROSECOND
-from beffroi.core.outcomes import Outcome, Reason, State
+from beffroi.core.outcomes import Reason, State
 from beffroi.core.planning import Decision, WrittenOff, decide, write_off
 from beffroi.core.policies import Policy, read_policy
 from beffroi.core.triggers import read_trigger
-from beffroi.engine import runs, signals
+from beffroi.engine import loose, runs, signals
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
 from beffroi.engine.models import IS_OPEN, Job, JobState, Run
@@ -67,17 +67,32 @@ class Due(NamedTuple):
     skips: str | None
 
 
+_IS_DUE = and_(
+    _jobs.c.next_due_at.is_not(None),
+    _jobs.c.next_due_at <= bindparam("horizon"),
+    or_(_jobs.c.state == JobState.ACTIVE, _jobs.c.next_due_at <= bindparam("now")),
+)
+
 _DUE = BulkSelect(
     select(*(_jobs.c[name] for name in Due._fields))
-    .where(
-        _jobs.c.next_due_at.is_not(None),
-        _jobs.c.next_due_at <= bindparam("horizon"),
-        or_(_jobs.c.state == JobState.ACTIVE, _jobs.c.next_due_at <= bindparam("now")),
-    )
+    .where(_IS_DUE)
     .order_by(_jobs.c.next_due_at)
     .limit(bindparam("most")),
     Due._make,
 )
+
+_TAKEN = (
+    select(*(_jobs.c[name] for name in Due._fields))
+    .where(_IS_DUE)
+    .order_by(_jobs.c.next_due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, key_share=True)
+    .cte("taken")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+
+_CLAIMED = BulkSelect(select(*_TAKEN.c), Due._make)
+"""As `_DUE`, and no other planner decides these until we commit: each takes what is left."""
 
 
 class Move(NamedTuple):
@@ -114,13 +129,17 @@ class Plan:
 
 
 def due_jobs(session: Session, now: datetime, horizon: datetime, most: int = BATCH) -> Sequence[Due]:
-    """Return the jobs to look at: due by the horizon, or paused until a moment that has come."""
-    return _DUE.execute(session, {"now": now, "horizon": horizon, "most": most})
+    """Return the jobs to look at: due by the horizon, or paused until a moment that has come.
+
+    Where several machines decide, they are this one's until the session ends.
+    """
+    due = _CLAIMED if queue_of(session).is_shared else _DUE
+    return due.execute(session, {"now": now, "horizon": horizon, "most": most})
 
 
 def decide_due(
     due: Sequence[Due],
-    node_id: str,
+    node_id: str | None,
     now: datetime,
     horizon: datetime,
     give_way: Callable[[], None] = lambda: None,
@@ -138,7 +157,7 @@ def decide_due(
 
 
 def write_plan(session: Session, plan: Plan, node_id: str, now: datetime, horizon: datetime) -> None:
-    """Write what was decided, take what nobody holds, and enqueue both in the session's transaction.
+    """Write what was decided, and hand it over in the session's transaction, with what nobody holds.
 
     Raises StalePlanError when a job was changed after it was looked at: nothing of the plan holds.
     """
@@ -150,45 +169,28 @@ def write_plan(session: Session, plan: Plan, node_id: str, now: datetime, horizo
         session.execute(_RESUMED, plan.resumed)
     for job_id, reason in plan.broken:
         signals.park_broken(session, job_id, reason, now)
-    loose = runs.loose_runs(session, horizon, BATCH)
-    plan.full = plan.full or len(loose) == BATCH
-    good = _without_bad(session, loose, now) if loose else []
-    queue_of(session).enqueue(session, plan.held + runs.claim(session, good, node_id))
-
-
-def _without_bad(session: Session, loose: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
-    """Put away the runs of deleted jobs, and those of jobs that cannot be read; return the others."""
-    deleted = [row.id for row in loose if row.deleted_at is not None]
-    runs.put_away(session, deleted, _DELETED, now)
-    good = []
-    for row in loose:
-        if row.deleted_at is not None:
-            continue
-        try:
-            read_policy(row.policy)
-            good.append(row)
-        except ValueError as error:
-            runs.put_away(session, [row.id], _UNREADABLE, now)
-            signals.park_broken(session, row.job_id, str(error), now)
-    return good
-
-
-_DELETED = Outcome(State.CANCELLED, Reason.JOB_DELETED, "The job was deleted.")
-_UNREADABLE = Outcome(State.FAILED, Reason.ERROR, "The job cannot be read.")
+    queue = queue_of(session)
+    queue.hand_over(session, plan.held)
+    if not queue.is_shared:
+        found = runs.loose_runs(session, horizon, BATCH)
+        plan.full = plan.full or len(found) == BATCH
+        queue.hand_over(session, loose.take(session, found, node_id, now))
 
 
 def next_look(session: Session) -> datetime | None:
-    """Return the earliest moment at which something is due that nobody holds yet."""
+    """Return the earliest moment at which something is due that is not in the queue yet."""
     job = session.execute(
         select(func.min(_jobs.c.next_due_at)).where(_jobs.c.next_due_at.is_not(None))
     ).scalar()
-    loose = session.execute(
+    if queue_of(session).is_shared:
+        return job
+    run = session.execute(
         select(col(Run.due_at))
         .where(IS_OPEN, col(Run.state) == State.PLANNED.value, col(Run.node_id).is_(None))
         .order_by(col(Run.due_at))
         .limit(1)
     ).scalar()
-    return min((moment for moment in (job, loose) if moment is not None), default=None)
+    return min((moment for moment in (job, run) if moment is not None), default=None)
 
 
 def start_of(job_id: int, nominal: datetime, policy: Policy) -> datetime:
@@ -199,7 +201,7 @@ def start_of(job_id: int, nominal: datetime, policy: Policy) -> datetime:
     return nominal + policy.jitter * share
 
 
-def _plan_job(result: Plan, row: Due, node_id: str, now: datetime, horizon: datetime) -> None:
+def _plan_job(result: Plan, row: Due, node_id: str | None, now: datetime, horizon: datetime) -> None:
     trigger, policy = read_trigger(row.trigger), read_policy(row.policy)
     skips = read_skips(row.skips)
     cursor = row.cursor
@@ -223,7 +225,7 @@ def _plan_job(result: Plan, row: Due, node_id: str, now: datetime, horizon: date
             events.occurrences_written_off(row.name, gone.state, gone.reason, gone.count)
 
 
-def _hold(row: Due, nominal: datetime, policy: Policy, node_id: str) -> HeldRun:
+def _hold(row: Due, nominal: datetime, policy: Policy, node_id: str | None) -> HeldRun:
     return HeldRun(
         id=runs.new_run_id(),
         token=runs.FIRST_TOKEN,
@@ -274,8 +276,11 @@ class Planner:
         self._ahead = ahead
         self._give_way = give_way
         self._drift: timedelta | None = None
+        self.is_draining = False
 
     def poll(self) -> float:
+        if self.is_draining:
+            return LONGEST_SLEEP
         self._give_way()
         now = self._clock.now()
         self._watch_the_clock(now)
@@ -301,15 +306,25 @@ class Planner:
                 return False, upcoming
             most = BATCH if upcoming <= now else SMALL_BATCH
             self._give_way()
-            due = due_jobs(session, now, horizon, most)
-        plan = decide_due(due, self._node_id, now, horizon, self._give_way)
-        plan.full = plan.full or len(due) == most
+            due = due_jobs(session, now, horizon, most) if self._database.is_sqlite else None
+        plan = self._decided(due, most, now) if due is not None else None
         self._give_way()
         with self._database.write() as session:
             self._give_way()
+            plan = plan or self._decided(due_jobs(session, now, horizon, most), most, now)
             write_plan(session, plan, self._node_id, now, horizon)
             self._give_way()
             return plan.full, None if plan.full else next_look(session)
+
+    def _decided(self, due: Sequence[Due], most: int, now: datetime) -> Plan:
+        plan = decide_due(due, self._holder, now, now + self._ahead, self._give_way)
+        plan.full = plan.full or len(due) == most
+        return plan
+
+    @property
+    def _holder(self) -> str | None:
+        """Who holds what is decided: this node, unless the runs go into a queue that is shared."""
+        return self._node_id if self._database.is_sqlite else None
 
     def _plan_one_by_one(self, now: datetime) -> None:
         """The ledger refused a batch: find the job that contradicts it, and park that one alone."""
@@ -318,7 +333,7 @@ class Planner:
             due = due_jobs(session, now, horizon)
         for row in due:
             try:
-                plan = decide_due([row], self._node_id, now, horizon)
+                plan = decide_due([row], self._holder, now, horizon)
                 with self._database.write() as session:
                     write_plan(session, plan, self._node_id, now, horizon)
             except IntegrityError as error:

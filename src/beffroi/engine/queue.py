@@ -1,12 +1,14 @@
 """How decided runs reach the hands that execute them.
 
-On SQLite they are handed over inside this process; the ledger is the truth after a crash. Both
-moves belong to the session's transaction: what is enqueued is handed over when it has committed,
-what is recalled goes back when it is rolled back.
+On SQLite they are handed over inside this process; the ledger is the truth after a crash. On PostgreSQL
+PgQueuer carries them to whichever machine takes them (see `shared`). Every move belongs to the session's
+transaction: what it hands over arrives when it has committed, what it recalls goes back when it is rolled
+back.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import event
 from sqlmodel import Session
@@ -18,24 +20,64 @@ QUEUE = "beffroi_queue"
 """The key under which every session knows the queue (`session.info`)."""
 
 
+class Loose(NamedTuple):
+    """A planned run that nobody holds."""
+
+    id: str
+    due_at: datetime
+    priority: int
+
+
 class Queue(Protocol):
-    def enqueue(self, session: Session, runs: Sequence[HeldRun]) -> None:
-        """Hand the runs over once the session has committed."""
+    is_shared: bool
+    """Whether other machines take runs from it; else whoever decides a run holds it."""
+
+    def hand_over(self, session: Session, runs: Sequence[HeldRun]) -> None:
+        """Bring runs just decided to whoever will execute them."""
+
+    def offer(self, session: Session, runs: Sequence[Loose]) -> None:
+        """Say that planned runs are in nobody's hands."""
 
     def recall(self, session: Session, wanted: Callable[[HeldRun], bool]) -> list[HeldRun]:
         """Take back the runs that were not started; give them back if the session rolls back."""
+
+    def ended(self, session: Session, runs: Sequence[HeldRun]) -> None:
+        """Forget runs whose outcome is written."""
+
+    def lost(self, session: Session, runs: Sequence[HeldRun]) -> None:
+        """Forget runs that are somebody else's by now."""
+
+    def again(self, session: Session, runs: Sequence[tuple[HeldRun, datetime]]) -> None:
+        """Bring runs, now planned again, to whoever executes them next, not before their moments."""
+
+    def tell(self, session: Session, message: str) -> None:
+        """Tell all machines that something was changed."""
+
+
+CHANGED = "changed"
+"""The message that there may be something to decide."""
+
+CANCEL, REPLACE = "cancel:", "replace:"
+"""How the message begins that a run is to be cancelled: by hand, or because the next replaces it."""
 
 
 class InProcessQueue:
     """Hands over in memory: held until due, then in the backlog until a slot is free."""
 
-    def __init__(self, hold: Hold, backlog: Backlog) -> None:
+    is_shared = False
+
+    def __init__(self, hold: Hold, backlog: Backlog, on_change: Callable[[], None] = lambda: None) -> None:
         self._hold = hold
         self._backlog = backlog
+        self._on_change = on_change
 
-    def enqueue(self, session: Session, runs: Sequence[HeldRun]) -> None:
+    def hand_over(self, session: Session, runs: Sequence[HeldRun]) -> None:
         if runs:
             event.listen(session, "after_commit", lambda _: self._hold.put(runs), once=True)
+
+    def offer(self, session: Session, runs: Sequence[Loose]) -> None:
+        if runs:
+            self.tell(session, CHANGED)
 
     def recall(self, session: Session, wanted: Callable[[HeldRun], bool]) -> list[HeldRun]:
         taken = self._hold.take_back(wanted) + self._backlog.take_back(wanted)
@@ -43,15 +85,45 @@ class InProcessQueue:
             event.listen(session, "after_rollback", lambda _: self._hold.put(taken), once=True)
         return taken
 
+    def ended(self, session: Session, runs: Sequence[HeldRun]) -> None:
+        pass
+
+    def lost(self, session: Session, runs: Sequence[HeldRun]) -> None:
+        pass
+
+    def again(self, session: Session, runs: Sequence[tuple[HeldRun, datetime]]) -> None:
+        if runs:
+            self.tell(session, CHANGED)
+
+    def tell(self, session: Session, message: str) -> None:
+        event.listen(session, "after_commit", lambda _: self._on_change(), once=True)
+
 
 class NoQueue:
     """For a process that changes jobs but executes nothing, such as the command line."""
 
-    def enqueue(self, session: Session, runs: Sequence[HeldRun]) -> None:
+    is_shared = False
+
+    def hand_over(self, session: Session, runs: Sequence[HeldRun]) -> None:
         raise RuntimeError("this process does not execute runs")
+
+    def offer(self, session: Session, runs: Sequence[Loose]) -> None:
+        pass
 
     def recall(self, session: Session, wanted: Callable[[HeldRun], bool]) -> list[HeldRun]:
         return []
+
+    def ended(self, session: Session, runs: Sequence[HeldRun]) -> None:
+        pass
+
+    def lost(self, session: Session, runs: Sequence[HeldRun]) -> None:
+        pass
+
+    def again(self, session: Session, runs: Sequence[tuple[HeldRun, datetime]]) -> None:
+        pass
+
+    def tell(self, session: Session, message: str) -> None:
+        pass
 
 
 def queue_of(session: Session) -> Queue:

@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 
 from beffroi.core.outcomes import Outcome, Reason, State
 from beffroi.core.planning import WrittenOff
-from beffroi.core.policies import read_policy
+from beffroi.core.policies import Policy
 from beffroi.engine.held import HeldRun
 from beffroi.engine.models import IS_OPEN, Job, Origin, Run
 from beffroi.store.bulk import BulkInsert, BulkUpdate
@@ -93,24 +93,25 @@ _SETTLE = BulkUpdate(_runs, ("id", "token"), Settled._fields, condition="run.sta
 
 _CLAIM = BulkUpdate(_runs, ("id", "token"), ("id", "token", "node_id"), {"token": "run.token + 1"})
 
+_WITH_JOB = select(
+    _runs.c.id,
+    _runs.c.token,
+    _runs.c.attempt,
+    _runs.c.rescues,
+    _runs.c.node_id,
+    _runs.c.job_id,
+    _runs.c.scheduled_for,
+    _runs.c.due_at,
+    _runs.c.earlier,
+    col(Job.name),
+    col(Job.action_kind),
+    col(Job.action),
+    col(Job.policy),
+    col(Job.deleted_at),
+).join(Job, col(Job.id) == _runs.c.job_id)
+
 _LOOSE = (
-    select(
-        _runs.c.id,
-        _runs.c.token,
-        _runs.c.attempt,
-        _runs.c.rescues,
-        _runs.c.job_id,
-        _runs.c.scheduled_for,
-        _runs.c.due_at,
-        _runs.c.earlier,
-        col(Job.name),
-        col(Job.action_kind),
-        col(Job.action),
-        col(Job.policy),
-        col(Job.deleted_at),
-    )
-    .join(Job, col(Job.id) == _runs.c.job_id)
-    .where(
+    _WITH_JOB.where(
         IS_OPEN,
         _runs.c.state == State.PLANNED,
         _runs.c.node_id.is_(None),
@@ -151,27 +152,35 @@ def loose_runs(session: Session, horizon: datetime, most: int) -> Sequence[Row[A
     return session.execute(_LOOSE, {"horizon": horizon, "most": most}).all()
 
 
-def claim(session: Session, rows: Sequence[Row[Any]], node_id: str) -> list[HeldRun]:
-    """Take loose runs; raises ValueError when a policy cannot be read."""
-    _CLAIM.execute(session, [(row.id, row.token, node_id) for row in rows])
-    return [
-        HeldRun(
-            id=row.id,
-            token=row.token + 1,
-            attempt=row.attempt,
-            rescues=row.rescues,
-            job_id=row.job_id,
-            job_name=row.name,
-            kind=row.action_kind,
-            action=row.action,
-            policy=read_policy(row.policy),
-            scheduled_for=row.scheduled_for,
-            due_at=row.due_at,
-            node_id=node_id,
-            earlier=row.earlier,
-        )
-        for row in rows
-    ]
+def open_runs(session: Session, ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """Return those of the runs that are open, locked until the session ends."""
+    mine = _runs.c.id.in_(ids)
+    return session.execute(_WITH_JOB.where(IS_OPEN, mine).with_for_update(of=_runs)).all()
+
+
+def held(row: Row[Any], policy: Policy, node_id: str, ticket: int | None = None) -> HeldRun:
+    """Return the run of a row as its next holder has it: with the next token (see `mark_claimed`)."""
+    return HeldRun(
+        id=row.id,
+        token=row.token + 1,
+        attempt=row.attempt,
+        rescues=row.rescues,
+        job_id=row.job_id,
+        job_name=row.name,
+        kind=row.action_kind,
+        action=row.action,
+        policy=policy,
+        scheduled_for=row.scheduled_for,
+        due_at=row.due_at,
+        node_id=node_id,
+        earlier=row.earlier,
+        ticket=ticket,
+    )
+
+
+def mark_claimed(session: Session, claimed: Sequence[HeldRun]) -> None:
+    """Write down who holds the runs."""
+    _CLAIM.execute(session, [(run.id, run.token - 1, run.node_id) for run in claimed])
 
 
 def put_away(session: Session, ids: Sequence[str], outcome: Outcome, now: datetime) -> None:

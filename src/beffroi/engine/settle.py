@@ -16,6 +16,7 @@ from beffroi.core.outcomes import Outcome, Reason, Retry, State, Tries, follow
 from beffroi.engine import runs, signals
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
+from beffroi.engine.queue import queue_of
 from beffroi.store.db import Database
 
 BATCH = 1_000
@@ -37,12 +38,19 @@ class Report(NamedTuple):
     outcome: Outcome | None = None
 
 
+def refusal(run: HeldRun) -> Outcome:
+    """Return the outcome of a run that may not start because its job is still active."""
+    if run.attempt > 1:
+        return Outcome(State.FAILED, Reason.OVERLAP, "Not tried again: the next run of the job had begun.")
+    return Outcome(State.SKIPPED, Reason.OVERLAP, "The run before was still active.")
+
+
 class Settlement(NamedTuple):
     """What a batch of reports comes to, ready to be written."""
 
     starts: list[runs.Started]
     rows: list[runs.Settled]
-    jobs: list[int]
+    ended: list[HeldRun]
 
 
 def settlement_of(reports: Sequence[Report], now: datetime) -> Settlement:
@@ -55,26 +63,23 @@ def settlement_of(reports: Sequence[Report], now: datetime) -> Settlement:
         if report.started_at is not None and report.run.id not in ended_ids
     ]
     rows = [_row(report, outcome, now) for report, outcome in ended]
-    return Settlement(starts, rows, [report.run.job_id for report, _ in ended])
+    return Settlement(starts, rows, [report.run for report, _ in ended])
 
 
 def settle(session: Session, settlement: Settlement, now: datetime) -> list[str]:
     """Write a settlement; return the ids of runs that were no longer ours to settle."""
     runs.mark_started(session, settlement.starts)
-    fenced = runs.write_outcomes(session, settlement.rows)
-    last = _last_of_each_job(settlement.jobs, settlement.rows, set(fenced))
-    signals.note_outcomes(session, last, now)
-    return fenced
-
-
-def _last_of_each_job(
-    jobs: Sequence[int], rows: Sequence[runs.Settled], fenced: set[str]
-) -> dict[int, runs.Settled]:
-    return {
-        job_id: row
-        for job_id, row in zip(jobs, rows, strict=True)
-        if row.state in (State.SUCCEEDED, State.FAILED) and row.id not in fenced
-    }
+    fenced = set(runs.write_outcomes(session, settlement.rows))
+    ours = [
+        (run, row) for run, row in zip(settlement.ended, settlement.rows, strict=True) if row.id not in fenced
+    ]
+    finished = (State.SUCCEEDED, State.FAILED)
+    signals.note_outcomes(session, {run.job_id: row for run, row in ours if row.state in finished}, now)
+    queue = queue_of(session)
+    queue.ended(session, [run for run, row in ours if row.state is not State.PLANNED])
+    queue.again(session, [(run, row.due_at) for run, row in ours if row.state is State.PLANNED])
+    queue.lost(session, [run for run in settlement.ended if run.id in fenced])
+    return sorted(fenced)
 
 
 def _row(report: Report, outcome: Outcome, now: datetime) -> runs.Settled:
@@ -106,12 +111,10 @@ class Settler:
         self,
         database: Database,
         clock: Clock,
-        on_retry: Callable[[], None],
         give_way: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._on_retry = on_retry
         self._give_way = give_way
         self._reports: deque[Report] = deque()
         self._batch: list[Report] = []
@@ -169,5 +172,3 @@ class Settler:
             fenced = settle(session, settlement, now)
         if fenced:
             events.runs_fenced(fenced)
-        if any(report.outcome is not None and report.outcome.retryable for report in batch):
-            self._on_retry()

@@ -1,4 +1,4 @@
-"""Many rows in few statements.
+"""Many rows in few statements: as arrays on PostgreSQL, as VALUES on SQLite.
 
 Python's sqlite3 lets go of the interpreter lock for every row of an `executemany`, and must win it
 back from the busiest thread each time: under load that makes a row a hundred times dearer than its
@@ -26,40 +26,58 @@ class _Bulk:
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         self._table = table
         self._names = list(names)
-        # Both SQLite and PostgreSQL name the columns of VALUES so.
-        self._given = {name: f"v.column{place}" for place, name in enumerate(names, start=1)}
         self._processes: dict[str, list[_Process]] = {}
-        self._statements: dict[int, str] = {}
+        self._statements: dict[tuple[str, int], str] = {}
 
     def execute(self, session: Session, rows: Sequence[_Row]) -> int:
         """Write the rows; return how many rows of the table were touched."""
         if not rows:
             return 0
         connection = session.connection()
-        converted = self._convert(connection.dialect, rows)
-        return sum(self._write(connection, chunk) for chunk in _in_powers_of_two(converted))
+        columns = self._convert(connection.dialect, rows)
+        if connection.dialect.name == "postgresql":
+            return self._write_columns(connection, columns)
+        converted = list(zip(*columns, strict=True))
+        return sum(self._write_rows(connection, chunk) for chunk in _in_powers_of_two(converted))
 
-    def _write(self, connection: Connection, rows: Sequence[_Row]) -> int:
-        size = len(rows)
-        if size not in self._statements:
+    def _write_columns(self, connection: Connection, columns: list[Any]) -> int:
+        """Send each column as one array: PostgreSQL prepares one statement for any number of rows."""
+        key = (connection.dialect.name, 0)
+        if key not in self._statements:
+            kinds = [self._table.c[name].type.compile(connection.dialect) for name in self._names]
+            arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
+            self._statements[key] = self._statement(
+                f"unnest({arrays}) AS v({', '.join(self._names)})", "v.{}"
+            )
+        parameters = tuple(list(column) for column in columns)
+        return connection.exec_driver_sql(self._statements[key], parameters).rowcount
+
+    def _write_rows(self, connection: Connection, rows: Sequence[_Row]) -> int:
+        """Send the rows as VALUES, whose columns SQLite names by their places."""
+        key = (connection.dialect.name, len(rows))
+        if key not in self._statements:
             marks = f"({', '.join('?' * len(self._names))})"
-            self._statements[size] = self._statement(", ".join([marks] * size))
+            self._statements[key] = self._statement(f"(VALUES {', '.join([marks] * len(rows))}) AS v", "")
         parameters = tuple(value for row in rows for value in row)
-        return connection.exec_driver_sql(self._statements[size], parameters).rowcount
+        return connection.exec_driver_sql(self._statements[key], parameters).rowcount
 
-    def _statement(self, values: str) -> str:
+    def _given(self, style: str) -> dict[str, str]:
+        """Say by column how its new value is called."""
+        places = enumerate(self._names, start=1)
+        return {name: style.format(name) if style else f"v.column{place}" for place, name in places}
+
+    def _statement(self, source: str, style: str) -> str:
         raise NotImplementedError
 
-    def _convert(self, dialect: Dialect, rows: Sequence[_Row]) -> list[_Row]:
+    def _convert(self, dialect: Dialect, rows: Sequence[_Row]) -> list[Any]:
         """Convert a column at a time: most need no conversion, and the others one function."""
         if dialect.name not in self._processes:
             types = [self._table.c[name].type.dialect_impl(dialect) for name in self._names]
             self._processes[dialect.name] = [kind.bind_processor(dialect) for kind in types]
-        columns = [
+        return [
             column if process is None else [process(value) for value in column]
             for process, column in zip(self._processes[dialect.name], zip(*rows, strict=True), strict=True)
         ]
-        return list(zip(*columns, strict=True))
 
 
 class BulkInsert(_Bulk):
@@ -69,10 +87,10 @@ class BulkInsert(_Bulk):
         super().__init__(table, names)
         self._constants = dict(constants)
 
-    def _statement(self, values: str) -> str:
+    def _statement(self, source: str, style: str) -> str:
         columns = ", ".join([*self._names, *self._constants])
-        chosen = ", ".join([*self._given.values(), *self._constants.values()])
-        return f"INSERT INTO {self._table.name} ({columns}) SELECT {chosen} FROM (VALUES {values}) AS v"
+        chosen = ", ".join([*self._given(style).values(), *self._constants.values()])
+        return f"INSERT INTO {self._table.name} ({columns}) SELECT {chosen} FROM {source}"
 
 
 class BulkUpdate(_Bulk):
@@ -94,13 +112,13 @@ class BulkUpdate(_Bulk):
         self._constants = dict(constants or {})
         self._condition = condition
 
-    def _statement(self, values: str) -> str:
-        table = self._table.name
-        changed = {name: given for name, given in self._given.items() if name not in self._keys}
+    def _statement(self, source: str, style: str) -> str:
+        table, given = self._table.name, self._given(style)
+        changed = {name: value for name, value in given.items() if name not in self._keys}
         settings = ", ".join(f"{name} = {value}" for name, value in {**changed, **self._constants}.items())
-        match = [f"{table}.{key} = {self._given[key]}" for key in self._keys]
+        match = [f"{table}.{key} = {given[key]}" for key in self._keys]
         match += [self._condition] if self._condition else []
-        return f"UPDATE {table} SET {settings} FROM (VALUES {values}) AS v WHERE {' AND '.join(match)}"
+        return f"UPDATE {table} SET {settings} FROM {source} WHERE {' AND '.join(match)}"
 
 
 def _in_powers_of_two(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
@@ -122,6 +140,7 @@ class BulkSelect(Generic[Shape]):
     """
 
     def __init__(self, statement: Select[Any], shape: Callable[[Iterable[Any]], Shape]) -> None:
+        self._statement = statement
         self._types = [column.type for column in statement.selected_columns]
         rows = statement.subquery()
         self._gathered = select(func.json_group_array(func.json_array(*rows.c)))
@@ -129,6 +148,8 @@ class BulkSelect(Generic[Shape]):
 
     def execute(self, session: Session, parameters: Mapping[str, Any]) -> list[Shape]:
         """Return the rows the statement selects with these parameters."""
+        if session.get_bind().dialect.name != "sqlite":
+            return [self._shape(row) for row in session.execute(self._statement, dict(parameters))]
         rows = from_json(session.execute(self._gathered, dict(parameters)).scalar_one())
         if not rows:
             return []

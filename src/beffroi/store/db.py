@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
@@ -22,12 +23,17 @@ class Database:
     """The engine behind the sessions. `info` is handed to every session (`session.info`)."""
 
     def __init__(self, url: str, info: Mapping[str, Any] | None = None) -> None:
-        self.url = make_url(url)
+        self.url = with_driver(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.info = dict(info or {})
         # Parameters stay out of error texts: they hold headers, bodies and other people's secrets.
         self.engine = create_engine(
-            self.url, pool_size=20, max_overflow=40, pool_timeout=30, hide_parameters=True
+            self.url,
+            pool_size=20,
+            max_overflow=40,
+            pool_timeout=30,
+            pool_pre_ping=not self.is_sqlite,
+            hide_parameters=True,
         )
         self._writer = threading.Lock()
         if self.is_sqlite:
@@ -56,6 +62,12 @@ class Database:
                 session.rollback()
                 raise
 
+    def now(self) -> datetime:
+        """Return what the clock of a PostgreSQL server says."""
+        with self.engine.connect() as connection:
+            moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return moment
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
         if not self.is_sqlite:
@@ -66,6 +78,18 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def with_driver(url: str) -> URL:
+    """Read a URL; `postgresql://`, as everybody writes it, means psycopg 3."""
+    made = make_url(url)
+    return made.set(drivername="postgresql+psycopg") if made.drivername == "postgresql" else made
+
+
+def unreachable(url: URL, error: Exception) -> SettingsError:
+    """Say in a sentence that the database cannot be reached; the password is not in it."""
+    reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+    return SettingsError(f"The database {url.render_as_string()} cannot be reached: {reason}")
 
 
 def sqlite_path(url: URL) -> Path | None:

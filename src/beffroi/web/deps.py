@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from beffroi.core.errors import InvalidError, StaleError
 from beffroi.core.moments import in_utc
+from beffroi.engine.queue import CHANGED, queue_of
 from beffroi.web.context import Context, context_of
 
 Ctx = Annotated[Context, Depends(context_of)]
@@ -23,7 +24,7 @@ def _reading(context: Ctx) -> Iterator[Session]:
 async def _writing(context: Ctx) -> AsyncIterator[Session]:
     async with context.writers, contextmanager_in_threadpool(context.database.write()) as session:
         yield session
-    context.machine.wake()
+        queue_of(session).tell(session, CHANGED)
 
 
 def _now(context: Ctx) -> datetime:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response, status
 from beffroi.core.outcomes import State
 from beffroi.domains.jobs import declare, service
 from beffroi.domains.jobs.declare import ApplyReport, Document
-from beffroi.domains.jobs.service import CANCELLED_BY_HAND, JobFilter, RunFilter
+from beffroi.domains.jobs.service import JobFilter, RunFilter
 from beffroi.domains.jobs.shapes import (
     UPCOMING,
     CancelAnswer,
@@ -27,7 +27,9 @@ from beffroi.domains.jobs.shapes import (
     upcoming,
 )
 from beffroi.engine import jobs as engine
+from beffroi.engine.machine import CANCELLED_BY_HAND
 from beffroi.engine.models import Health, Job, JobState
+from beffroi.engine.queue import CANCEL, queue_of
 from beffroi.web.deps import Ctx, IfMatch, Limit, Now, Reading, Writing, etag, moment_in_zone
 from beffroi.web.errors import PROBLEMS
 from beffroi.web.paging import page
@@ -93,7 +95,7 @@ def replace_job(
     expected: IfMatch,
 ) -> JobView:
     """Replace a job's definition. What was decided stays; what is to come follows the new one."""
-    job = service.get(session, job_id)
+    job = service.lock(session, job_id)
     expected.check(job.version)
     service.replace(session, job, spec, context.commands, now)
     return _tagged(response, job, now)
@@ -110,7 +112,7 @@ def change_job(
     expected: IfMatch,
 ) -> JobView:
     """Change parts of a job's definition (JSON Merge Patch, RFC 7396)."""
-    job = service.get(session, job_id)
+    job = service.lock(session, job_id)
     expected.check(job.version)
     spec = merged(JobSpec, service.present_spec(job), changes)
     service.replace(session, job, spec, context.commands, now)
@@ -120,7 +122,7 @@ def change_job(
 @router.delete("/jobs/{job_id}")
 def delete_job(job_id: JobId, session: Writing, now: Now, expected: IfMatch) -> Deleted:
     """Delete a job. Its runs stay in the ledger."""
-    job = service.get(session, job_id)
+    job = service.lock(session, job_id)
     expected.check(job.version)
     service.delete(session, job, now)
     return Deleted()
@@ -136,7 +138,7 @@ def pause_job(
     request: PauseRequest | None = None,
 ) -> JobView:
     """Pause a job, until a moment or until it is resumed. Its occurrences are `skipped`."""
-    job = service.get(session, job_id)
+    job = service.lock(session, job_id)
     expected.check(job.version)
     service.refuse_foreign(job)
     said = request or PauseRequest()
@@ -147,7 +149,7 @@ def pause_job(
 @router.post("/jobs/{job_id}/resume")
 def resume_job(job_id: JobId, response: Response, session: Writing, now: Now, expected: IfMatch) -> JobView:
     """Resume a paused job from now on."""
-    job = service.get(session, job_id)
+    job = service.lock(session, job_id)
     expected.check(job.version)
     service.refuse_foreign(job)
     engine.resume(session, job, now)
@@ -157,7 +159,7 @@ def resume_job(job_id: JobId, response: Response, session: Writing, now: Now, ex
 @router.post("/jobs/{job_id}/run", status_code=status.HTTP_202_ACCEPTED)
 def run_job(job_id: JobId, response: Response, session: Writing, now: Now) -> RunAnswer:
     """Run a job now, beside its schedule; also a paused one."""
-    run_id = engine.run_now(session, service.get(session, job_id), now)
+    run_id = engine.run_now(session, service.lock(session, job_id), now)
     response.headers["Location"] = f"/runs/{run_id}"
     return RunAnswer(run_id=run_id)
 
@@ -172,7 +174,7 @@ def skip_occurrence(
     request: SkipRequest | None = None,
 ) -> SkipAnswer:
     """Leave out one occurrence to come: the next one, or the one named."""
-    job = service.get(session, job_id)
+    job = service.lock(session, job_id)
     expected.check(job.version)
     service.refuse_foreign(job)
     moment = engine.skip(session, job, (request or SkipRequest()).at, now)
@@ -240,6 +242,9 @@ def cancel_run(run_id: UUID, session: Writing, context: Ctx, now: Now) -> Cancel
     """Cancel a run: one that waits does not start, one that runs is stopped."""
     run, _ = service.get_run(session, str(run_id))
     if context.machine.cancel(run.id, CANCELLED_BY_HAND):
+        return CancelAnswer(status="cancelling")
+    if run.state is State.RUNNING and queue_of(session).is_shared:
+        queue_of(session).tell(session, f"{CANCEL}{run.id}")
         return CancelAnswer(status="cancelling")
     service.cancel_planned(session, run, now)
     return CancelAnswer(status="cancelled")

@@ -10,11 +10,12 @@ from sqlalchemy import select as select_rows
 from sqlmodel import Session, col, select
 
 from beffroi.core.errors import ConflictError, InvalidError, NotFoundError
-from beffroi.core.outcomes import Outcome, Reason, State
+from beffroi.core.outcomes import State
 from beffroi.domains.jobs.action import CommandParams, PythonParams, installed_entry_points
 from beffroi.domains.jobs.shapes import JobSpec, spec_of
 from beffroi.engine import jobs
 from beffroi.engine.jobs import Definition
+from beffroi.engine.machine import CANCELLED_BY_HAND
 from beffroi.engine.models import IS_OPEN, Health, Job, JobState, Run
 
 OWNER_API = "api"
@@ -46,9 +47,18 @@ def get(session: Session, job_id: int) -> Job:
     return job
 
 
+def lock(session: Session, job_id: int) -> Job:
+    """Return a job to be changed."""
+    job = jobs.lock(session, job_id)
+    if job is None or job.deleted_at is not None:
+        raise NotFoundError(f"There is no job {job_id}.")
+    return job
+
+
 def find(session: Session, name: str) -> Job | None:
-    """Return the job of that name, if there is one."""
-    return session.exec(select(Job).where(col(Job.name) == name, col(Job.deleted_at).is_(None))).first()
+    """Return the job of that name, to be changed, if there is one."""
+    query = select(Job).where(col(Job.name) == name, col(Job.deleted_at).is_(None))
+    return session.exec(query.with_for_update(key_share=True)).first()
 
 
 def list_jobs(session: Session, wanted: JobFilter, after: int | None, limit: int) -> Sequence[Job]:
@@ -125,9 +135,6 @@ def cancel_planned(session: Session, run: Run, now: datetime) -> None:
     if run.state != State.PLANNED:
         raise ConflictError(f"The run is {run.state}; only one that is planned or running can be cancelled.")
     jobs.cancel_run(session, run, CANCELLED_BY_HAND, now)
-
-
-CANCELLED_BY_HAND = Outcome(State.CANCELLED, Reason.BY_HAND, "Cancelled by hand.")
 
 
 _RUNS = select_rows(Run, col(Job.name)).join(Job, col(Job.id) == col(Run.job_id))

@@ -72,7 +72,7 @@ def replace_schedule(
     expected: IfMatch,
 ) -> WorkloadScheduleView:
     """Replace a schedule."""
-    schedule = service.get(session, schedule_id)
+    schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
     service.replace(session, schedule, body, context.zone, now)
     response.headers["ETag"] = etag(schedule.version)
@@ -90,7 +90,7 @@ def change_schedule(
     expected: IfMatch,
 ) -> WorkloadScheduleView:
     """Change parts of a schedule (JSON Merge Patch, RFC 7396)."""
-    schedule = service.get(session, schedule_id)
+    schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
     body = merged(WorkloadScheduleCreate, body_of(schedule), changes)
     service.replace(session, schedule, body, context.zone, now)
@@ -101,7 +101,7 @@ def change_schedule(
 @router.delete("/schedules/{schedule_id}")
 def delete_schedule(schedule_id: ScheduleId, session: Writing, now: Now, expected: IfMatch) -> Deleted:
     """Delete a schedule, and the job at its edges. The runs stay in the ledger."""
-    schedule = service.get(session, schedule_id)
+    schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
     service.delete(session, schedule, now)
     return Deleted()

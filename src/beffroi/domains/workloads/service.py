@@ -16,7 +16,6 @@ from beffroi.domains.workloads.rules import status_at, window_of
 from beffroi.domains.workloads.shapes import WorkloadScheduleCreate
 from beffroi.engine import jobs
 from beffroi.engine.jobs import Definition
-from beffroi.engine.models import Job
 
 OWNER = "workloads"
 
@@ -36,6 +35,14 @@ class ScheduleFilter:
 
 def get(session: Session, schedule_id: int) -> WorkloadSchedule:
     schedule = session.get(WorkloadSchedule, schedule_id)
+    if schedule is None:
+        raise NotFoundError(f"There is no schedule {schedule_id}.")
+    return schedule
+
+
+def lock(session: Session, schedule_id: int) -> WorkloadSchedule:
+    """Return a schedule to be changed."""
+    schedule = session.get(WorkloadSchedule, schedule_id, with_for_update=True, populate_existing=True)
     if schedule is None:
         raise NotFoundError(f"There is no schedule {schedule_id}.")
     return schedule
@@ -103,7 +110,7 @@ def delete(session: Session, schedule: WorkloadSchedule, now: datetime) -> None:
 
 def reconcile(session: Session, schedule_id: int, now: datetime) -> tuple[Status, Status]:
     """Bring a schedule to what the time says; return its status before and after."""
-    schedule = get(session, schedule_id)
+    schedule = lock(session, schedule_id)
     before = schedule.status
     if schedule.active:
         schedule.status = status_at(_window(schedule), now)
@@ -119,7 +126,7 @@ def _arrange(session: Session, schedule: WorkloadSchedule, window: Edges, now: d
     definition = Definition(
         f"schedule {schedule.id}", window, WorkloadParams(schedule_id=schedule.id or 0), POLICY
     )
-    job = session.get(Job, schedule.job_id) if schedule.job_id is not None else None
+    job = jobs.lock(session, schedule.job_id) if schedule.job_id is not None else None
     if job is not None:
         jobs.redefine(session, job, definition, now)
     else:
@@ -127,7 +134,7 @@ def _arrange(session: Session, schedule: WorkloadSchedule, window: Edges, now: d
 
 
 def _drop_job(session: Session, schedule: WorkloadSchedule, now: datetime) -> None:
-    job = session.get(Job, schedule.job_id) if schedule.job_id is not None else None
+    job = jobs.lock(session, schedule.job_id) if schedule.job_id is not None else None
     if job is not None:
         jobs.remove(session, job, now)
     schedule.job_id = None

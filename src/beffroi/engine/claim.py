@@ -1,0 +1,151 @@
+"""Claiming: of the runs taken from the shared queue, which are ours to start, which must wait, which end.
+
+In one transaction with taking them. The ledger decides, not the queue: a run that was withdrawn, or that
+another machine has already begun, is not started; nor is one whose job runs elsewhere and must not
+overlap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, func, select, text
+from sqlmodel import Session, col
+
+from beffroi import events
+from beffroi.core.outcomes import Outcome, Reason, State
+from beffroi.core.policies import Overlap, Policy
+from beffroi.engine import nodes, runs
+from beffroi.engine.held import HeldRun
+from beffroi.engine.loose import policy_of
+from beffroi.engine.models import IS_OPEN, Run
+from beffroi.engine.queue import REPLACE, queue_of
+from beffroi.store import pgqueuer
+from beffroi.store.pgqueuer import Ticket
+
+PATIENCE = timedelta(milliseconds=100)
+"""A run that seems active at our moment may have ended, its outcome not written yet."""
+
+TURN = timedelta(milliseconds=500)
+"""How soon a run that waits for its turn is looked at again."""
+
+_OVERLAP = Outcome(State.SKIPPED, Reason.OVERLAP, "The run before was still active.")
+
+
+Good = tuple[Ticket, Row[Any], Policy]
+"""A run that can be run, by its row."""
+
+
+@dataclass(slots=True)
+class Claimed:
+    """`ours`: held until due. `refused`: ours, but not to be started. `over`: nothing is left to do."""
+
+    ours: list[HeldRun] = field(default_factory=list)
+    refused: list[HeldRun] = field(default_factory=list)
+    over: list[int] = field(default_factory=list)
+    later: list[tuple[int, timedelta]] = field(default_factory=list)
+
+
+def claim(session: Session, tickets: Sequence[Ticket], node_id: str, now: datetime) -> Claimed:
+    """Claim in the ledger what was taken from the queue, and put back what must wait."""
+    claimed = Claimed()
+    rows = _open_rows(session, tickets, now)
+    good: list[Good] = []
+    for ticket in tickets:
+        row = rows.get(ticket.subject)
+        policy = policy_of(session, row, now) if row is not None else None
+        if row is None or policy is None:
+            claimed.over.append(ticket.id)
+        else:
+            good.append((ticket, row, policy))
+    active = _active_jobs(session, good)
+    behind = _is_behind(session, good, now)
+    wanted: list[Good] = []
+    for ticket, row, policy in sorted(good, key=lambda each: each[1].due_at):
+        is_free = row.job_id not in active and row.id not in behind
+        if policy.overlap is Overlap.ALLOW or is_free:
+            wanted.append((ticket, row, policy))
+            active.add(row.job_id)
+        elif (wait := _wait(row, policy, now)) is not None:
+            claimed.later.append((ticket.id, wait))
+            if policy.overlap is Overlap.REPLACE and wait == PATIENCE:
+                _replace(session, row, now)
+        else:
+            claimed.refused.append(runs.held(row, policy, node_id, ticket.id))
+    claimed.ours = [runs.held(row, policy, node_id, ticket.id) for ticket, row, policy in wanted]
+    runs.mark_claimed(session, [*claimed.ours, *claimed.refused])
+    if claimed.over:
+        pgqueuer.finish(session, claimed.over)
+    for ticket_id, delay in claimed.later:
+        pgqueuer.put_back(session, ticket_id, delay)
+    return claimed
+
+
+def _open_rows(session: Session, tickets: Sequence[Ticket], now: datetime) -> dict[str, Row[Any]]:
+    """Return, locked, the open runs the tickets stand for; those of silent machines are taken back."""
+    ids = [ticket.subject for ticket in tickets]
+    rows = runs.open_runs(session, ids)
+    if lost := [row.id for row in rows if row.node_id is not None]:
+        events.runs_taken_over(nodes.release(session, col(Run.id).in_(lost), now))
+        rows = runs.open_runs(session, ids)
+    return {row.id: row for row in rows}
+
+
+def _active_jobs(session: Session, good: Sequence[Good]) -> set[int]:
+    """Return the jobs that run somewhere; nobody else claims runs of these jobs until we commit."""
+    exclusive = sorted({row.job_id for _, row, policy in good if policy.overlap is not Overlap.ALLOW})
+    if not exclusive:
+        return set()
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(:space, id) FROM unnest(CAST(:ids AS integer[])) AS id"),
+        {"space": ADVISORY, "ids": exclusive},
+    )
+    in_hand = select(col(Run.job_id)).where(
+        IS_OPEN, col(Run.node_id).is_not(None), col(Run.job_id) == func.any(exclusive)
+    )
+    return set(session.scalars(in_hand))
+
+
+def _is_behind(session: Session, good: Sequence[Good], now: datetime) -> set[str]:
+    """Return the runs that must let an older one of their job go first."""
+    queued = [
+        (row.job_id, row.scheduled_for, row.id) for _, row, policy in good if policy.overlap is Overlap.QUEUE
+    ]
+    if not queued:
+        return set()
+    jobs = list({job_id for job_id, _, _ in queued})
+    waiting = select(col(Run.job_id), func.min(col(Run.scheduled_for))).where(
+        IS_OPEN, col(Run.node_id).is_(None), col(Run.due_at) <= now, col(Run.job_id) == func.any(jobs)
+    )
+    rows = session.execute(waiting.group_by(col(Run.job_id)))
+    oldest = {row[0]: row[1] for row in rows}
+    return {run_id for job_id, moment, run_id in queued if moment > oldest.get(job_id, moment)}
+
+
+ADVISORY = 0x0BEFF402
+"""The space of the advisory locks, one a job, under which its runs are claimed."""
+
+
+def _wait(row: Row[Any], policy: Policy, now: datetime) -> timedelta | None:
+    """Say how long a run must wait while its job runs elsewhere; None when it is not to run at all."""
+    if now < row.due_at:
+        until_due: timedelta = row.due_at - now
+        return until_due
+    if now < row.due_at + PATIENCE:
+        return PATIENCE
+    if policy.overlap is Overlap.SKIP:
+        return None
+    return TURN if policy.overlap is Overlap.QUEUE else PATIENCE
+
+
+def _replace(session: Session, row: Row[Any], now: datetime) -> None:
+    """Have the active runs of the job cancelled wherever they are; older ones that wait are skipped."""
+    mine = col(Run.job_id) == row.job_id
+    active = select(col(Run.id)).where(IS_OPEN, mine, col(Run.node_id).is_not(None))
+    for run_id in session.scalars(active):
+        queue_of(session).tell(session, f"{REPLACE}{run_id}")
+    waiting = select(col(Run.id)).where(
+        IS_OPEN, mine, col(Run.node_id).is_(None), col(Run.scheduled_for) < row.scheduled_for
+    )
+    runs.put_away(session, list(session.scalars(waiting)), _OVERLAP, now)

