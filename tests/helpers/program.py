@@ -44,28 +44,42 @@ def eventually(ask: Callable[[], Any], what: str, patience: float = PATIENCE) ->
 
 
 class Program:
-    """`beffroi serve` in a folder, on a free port."""
+    """`beffroi serve` (or `work`) in a folder, on a free port."""
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, *, command: str = "serve", **variables: str) -> None:
         self.folder = folder
+        self.command = command
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {"BEFFROI_LISTEN": f"127.0.0.1:{self.port}", **variables}
-        self.log = folder / "log.txt"
-        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.address}"
+        self.environment = {"BEFFROI_LISTEN": self.address, **variables}
+        self.log = folder / f"{command}-{self.port}.txt"
+        self.main: list[str] = [sys.executable, "-m", "beffroi"]
+        self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Program":
+    def start(self, *, wait: bool = True) -> "Program":
+        options = ["--no-hints"] if self.command == "serve" else ["--listen", self.address]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "beffroi", "serve", "--no-hints"],
+            self.process = subprocess.Popen(
+                [*self.main, self.command, *options],
                 cwd=self.folder, env={**os.environ, **self.environment}, stdout=log, stderr=log,
             )  # fmt: skip
-        eventually(self.is_healthy, f"a healthy server; its log: {self.log.read_text()}")
+        if wait:
+            eventually(self.is_healthy, f"a healthy server; its log: {self.log.read_text()}")
         return self
 
+    @property
+    def has_ended(self) -> bool:
+        assert self.process is not None
+        return self.process.poll() is not None
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def is_healthy(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log.read_text()
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
         try:
             return bool(self.get("/health")["status"] == "healthy")
         except OSError:
@@ -73,16 +87,16 @@ class Program:
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
 
     def stop(self) -> int:
         """End it in good order; return its exit code."""
-        assert self._process is not None
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(timeout=PATIENCE)
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=PATIENCE)
 
     def get(self, path: str) -> Any:
         return self.call("GET", path)
