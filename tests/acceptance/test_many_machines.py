@@ -342,13 +342,13 @@ def test_a_server_asks_for_the_schema_and_a_worker_for_a_shared_database(
 def test_the_release_before_works_on_the_new_schema_beside_the_new_one(
     postgres: Postgres, target: Receiver, tmp_path: Path
 ) -> None:
-    before = {"PYTHONPATH": str(_source_before(tmp_path))}
+    before: dict[str, str] = {"PYTHONPATH": str(_source_before(tmp_path))}
     with postgres.database(empty=True) as url:
         fleet = Fleet(tmp_path, url)
-        database = {"cwd": tmp_path, "BEFFROI_DATABASE_URL": url}
-        assert beffroi("migrate", **database, **before).returncode == 0
+        database = {"BEFFROI_DATABASE_URL": url}
+        assert beffroi("migrate", cwd=tmp_path, **database, **before).returncode == 0
         old = [fleet.node(**before).start(), fleet.node("work", **before).start()]
-        assert beffroi("migrate", **database).returncode == 0
+        assert beffroi("migrate", cwd=tmp_path, **database).returncode == 0
         new = [fleet.node().start(), fleet.node("work").start()]
         old[0].call("POST", "/jobs", job(target, "made by the old one", "100ms"))
         new[0].call("POST", "/jobs", job(target, "made by the new one", "100ms"))

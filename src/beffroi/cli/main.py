@@ -9,6 +9,7 @@ from loguru import logger
 
 from beffroi import __version__
 from beffroi.cli import declare, jobs, nodes, runs
+from beffroi.cli import move as moving
 from beffroi.cli import serve as serving
 from beffroi.cli.render import fail, out
 from beffroi.core.errors import BeffroiError
@@ -25,6 +26,7 @@ app.command()(serving.serve)
 app.command()(serving.work)
 app.command()(serving.check)
 app.command()(serving.migrate)
+app.command()(moving.move)
 app.command()(declare.apply)
 app.command()(declare.export)
 app.command("next")(jobs.next_occurrences)
