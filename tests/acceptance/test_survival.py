@@ -2,6 +2,8 @@
 
 import os
 import random
+import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -159,6 +162,52 @@ def test_a_database_locked_by_another_program_is_waited_for(program: Program, ta
     eventually(program.is_healthy, "the timer to arm itself again")
     before = len(target.requests)
     eventually(lambda: len(target.requests) > before + 3, "calls to go on")
+
+
+def test_a_disk_that_is_full_is_told_and_nothing_is_lost(program: Program, target: Receiver) -> None:
+    program.call("POST", "/jobs", job(target.url, "50ms", "often"))
+    eventually(lambda: target.requests, "the first call")
+    assert program.process is not None
+    pid, unlimited = program.process.pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    # No file of the program may grow beyond its present size: what a full disk does to it.
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    eventually(lambda: not program.is_healthy(), "a server that says that it cannot write")
+    with pytest.raises(HTTPError) as refused:
+        program.call("POST", "/jobs", job(target.url, "1h", "one more"))
+    assert refused.value.code == 503
+    time.sleep(2)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+    eventually(program.is_healthy, "the timer to arm itself again")
+    before = len(target.requests)
+    eventually(lambda: len(target.requests) > before + 5, "calls to go on")
+    program.call("POST", "/jobs/1/pause")
+    eventually(lambda: not ledger(program.folder, f"SELECT id FROM run WHERE {OPEN}"), "all runs to end")
+    program.stop()
+    assert_complete(program.folder, 50_000)
+    assert max(Counter(target.keys()).values()) == 1
+
+
+def test_a_clock_that_jumps_by_an_hour_fires_nothing_twice(tmp_path: Path, target: Receiver) -> None:
+    program = Program(tmp_path)
+    program.main = [sys.executable, str(Path(__file__).parent.parent / "helpers" / "skewed.py"), "0"]
+    program.start()
+    program.call("POST", "/jobs", job(target.url, "100ms", "often", catch_up="last"))
+    eventually(lambda: len(target.requests) > 5, "some calls")
+    program.signal(signal.SIGUSR1)
+    missed = eventually(lambda: program.get("/runs?state=missed"), "the hour that was jumped over")
+    assert missed[0]["occurrences"] > 35_000
+    before = len(target.requests)
+    eventually(lambda: len(target.requests) > before + 5, "calls to go on")
+    program.signal(signal.SIGUSR2)
+    time.sleep(2)
+    silent = len(target.requests)
+    time.sleep(1)
+    assert len(target.requests) == silent, "what was decided is not decided again"
+    program.signal(signal.SIGUSR1)
+    eventually(lambda: len(target.requests) > silent + 5, "calls to go on")
+    program.stop()
+    assert_complete(tmp_path, 100_000)
+    assert max(Counter(target.keys()).values()) == 1
 
 
 def test_a_second_program_on_the_same_file_is_refused(program: Program) -> None:
