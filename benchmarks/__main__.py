@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import held, idle, lateness, throughput
+from benchmarks import held, idle, lateness, postgres, throughput
 from benchmarks.common import Report, hush
 
 
@@ -22,6 +22,7 @@ class Part(StrEnum):
     LATENESS = "lateness"
     HELD = "held"
     IDLE = "idle"
+    POSTGRES = "postgres"
 
 
 REPORTS: dict[Part, Callable[[bool], list[Report]]] = {
@@ -29,6 +30,7 @@ REPORTS: dict[Part, Callable[[bool], list[Report]]] = {
     Part.LATENESS: lateness.report,
     Part.HELD: held.report,
     Part.IDLE: idle.report,
+    Part.POSTGRES: postgres.report,
 }
 
 

@@ -62,10 +62,10 @@ class Beffroi:
 
     def store(self, moments: Iterable[datetime], *, repeating: bool) -> None:
         """Store a job for each moment; its name says when it was stored, so that more can follow."""
-        rows = _rows(moments, hourly if repeating else once)
+        rows = rows_of(moments, hourly if repeating else once)
         while chunk := list(islice(rows, CHUNK)):
             with self._database.write() as session:
-                session.execute(insert(_table(Job)), chunk)
+                session.execute(insert(table_of(Job)), chunk)
 
     def start(self) -> None:
         """Start the timer, with the threads as polite as the server makes them."""
@@ -92,7 +92,8 @@ class Beffroi:
         return count
 
 
-def _rows(moments: Iterable[datetime], rule: Rule) -> Iterator[dict[str, Any]]:
+def rows_of(moments: Iterable[datetime], rule: Rule) -> Iterator[dict[str, Any]]:
+    """Return the row of a job for each moment."""
     now = SystemClock().now()
     action, policy = PythonParams(entry_point="noop").model_dump_json(), Policy().model_dump_json()
     for number, moment in enumerate(moments):
@@ -110,7 +111,8 @@ def _rows(moments: Iterable[datetime], rule: Rule) -> Iterator[dict[str, Any]]:
         }
 
 
-def _table(model: type[SQLModel]) -> Table:
+def table_of(model: type[SQLModel]) -> Table:
+    """Return the table behind a model."""
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 

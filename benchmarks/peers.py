@@ -78,6 +78,17 @@ class ApSqlite(ApMemory):
         return BackgroundScheduler(timezone="UTC", job_defaults=LOSE_NOTHING, jobstores={"default": store})
 
 
+class ApPostgres(ApMemory):
+    """APScheduler's BackgroundScheduler with its jobs in PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        store = SQLAlchemyJobStore(url=url)
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC", job_defaults=LOSE_NOTHING, jobstores={"default": store}
+        )
+        self._scheduler.start(paused=True)
+
+
 class Huey:
     """Huey with its queue in an SQLite file. It has no job that is due later to the millisecond."""
 

@@ -31,7 +31,7 @@ _EVERYBODY_ELSE_IS_SILENT = "UPDATE pgqueuer SET heartbeat = now() - interval '1
 _TURN_THE_QUEUES_CLOCK = """
     UPDATE pgqueuer
     SET execute_after = now() + CASE WHEN run.due_at <= :now THEN interval '-1 s' ELSE '1 day' END
-    FROM run WHERE run.id = convert_from(payload, 'utf8')::uuid
+    FROM run WHERE run.id = left(convert_from(payload, 'utf8'), 36)::uuid
 """
 
 FAILED = Outcome(State.FAILED, Reason.ERROR, "no", retryable=True)

@@ -22,7 +22,7 @@ from beffroi.engine.loose import policy_of
 from beffroi.engine.models import IS_OPEN, Run
 from beffroi.engine.queue import REPLACE, queue_of
 from beffroi.store import pgqueuer
-from beffroi.store.pgqueuer import Ticket
+from beffroi.store.pgqueuer import Item, Ticket
 
 PATIENCE = timedelta(milliseconds=100)
 """A run that seems active at our moment may have ended, its outcome not written yet."""
@@ -33,58 +33,61 @@ TURN = timedelta(milliseconds=500)
 _OVERLAP = Outcome(State.SKIPPED, Reason.OVERLAP, "The run before was still active.")
 
 
-Good = tuple[Ticket, Row[Any], Policy]
-"""A run that can be run, by its row."""
+Good = tuple[int, Row[Any], Policy]
+"""A run that can be run: its ticket, its row, and how it is to be run."""
 
 
 @dataclass(slots=True)
 class Claimed:
-    """`ours`: held until due. `refused`: ours, but not to be started. `over`: nothing is left to do."""
+    """`ours`: held until due. `refused`: ours, but not to be started."""
 
     ours: list[HeldRun] = field(default_factory=list)
     refused: list[HeldRun] = field(default_factory=list)
-    over: list[int] = field(default_factory=list)
-    later: list[tuple[int, timedelta]] = field(default_factory=list)
 
 
 def claim(session: Session, tickets: Sequence[Ticket], node_id: str, now: datetime) -> Claimed:
     """Claim in the ledger what was taken from the queue, and put back what must wait."""
     claimed = Claimed()
-    rows = _open_rows(session, tickets, now)
-    good: list[Good] = []
-    for ticket in tickets:
-        row = rows.get(ticket.subject)
-        policy = policy_of(session, row, now) if row is not None else None
-        if row is None or policy is None:
-            claimed.over.append(ticket.id)
-        else:
-            good.append((ticket, row, policy))
+    good = _good(session, tickets, now)
     active = _active_jobs(session, good)
     behind = _is_behind(session, good, now)
-    wanted: list[Good] = []
+    later: list[Item] = []
     for ticket, row, policy in sorted(good, key=lambda each: each[1].due_at):
         is_free = row.job_id not in active and row.id not in behind
         if policy.overlap is Overlap.ALLOW or is_free:
-            wanted.append((ticket, row, policy))
+            claimed.ours.append(runs.held(row, policy, node_id, ticket, now))
             active.add(row.job_id)
         elif (wait := _wait(row, policy, now)) is not None:
-            claimed.later.append((ticket.id, wait))
+            later.append(Item([row.id], policy.priority, wait))
             if policy.overlap is Overlap.REPLACE and wait == PATIENCE:
                 _replace(session, row, now)
         else:
-            claimed.refused.append(runs.held(row, policy, node_id, ticket.id))
-    claimed.ours = [runs.held(row, policy, node_id, ticket.id) for ticket, row, policy in wanted]
-    runs.mark_claimed(session, [*claimed.ours, *claimed.refused])
-    if claimed.over:
-        pgqueuer.finish(session, claimed.over)
-    for ticket_id, delay in claimed.later:
-        pgqueuer.put_back(session, ticket_id, delay)
+            claimed.refused.append(runs.held(row, policy, node_id, ticket, now))
+    _write(session, claimed, later, tickets)
     return claimed
 
 
+def _write(session: Session, claimed: Claimed, later: Sequence[Item], tickets: Sequence[Ticket]) -> None:
+    taken = [*claimed.ours, *claimed.refused]
+    runs.mark_claimed(session, taken)
+    if later:
+        pgqueuer.enqueue(session, later)
+    still_needed = {run.ticket for run in taken}
+    if over := [ticket.id for ticket in tickets if ticket.id not in still_needed]:
+        pgqueuer.finish(session, over)
+
+
+def _good(session: Session, tickets: Sequence[Ticket], now: datetime) -> list[Good]:
+    """Return the runs on the tickets that are open and can be run; those that cannot are put away."""
+    rows = _open_rows(session, tickets, now)
+    found = [(ticket.id, rows[run_id]) for ticket in tickets for run_id in ticket.subjects if run_id in rows]
+    read = [(ticket, row, policy_of(session, row, now)) for ticket, row in found]
+    return [(ticket, row, policy) for ticket, row, policy in read if policy is not None]
+
+
 def _open_rows(session: Session, tickets: Sequence[Ticket], now: datetime) -> dict[str, Row[Any]]:
-    """Return, locked, the open runs the tickets stand for; those of silent machines are taken back."""
-    ids = [ticket.subject for ticket in tickets]
+    """Return, locked, the open runs on the tickets; those that silent machines held are taken back."""
+    ids = [run_id for ticket in tickets for run_id in ticket.subjects]
     rows = runs.open_runs(session, ids)
     if lost := [row.id for row in rows if row.node_id is not None]:
         events.runs_taken_over(nodes.release(session, col(Run.id).in_(lost), now))

@@ -18,7 +18,7 @@ from beffroi.store.db import Database
 MOST = 512
 """Runs taken in one transaction."""
 
-AHEAD = 256
+AHEAD = 512
 """So many may be held until due, beside those that have a slot."""
 
 WAITING = timedelta(milliseconds=500)
@@ -29,6 +29,9 @@ FULL = 5.0
 
 BREATH = 0.02
 """Seconds between two looks: what falls due one by one is taken together."""
+
+CROWDED = 0.005
+"""Seconds between two looks whether there is room again; the database is not asked."""
 
 LONGEST_SLEEP = 1.0
 """A notice can be lost with its connection, and a silent machine sends none."""
@@ -53,6 +56,7 @@ class Feeder:
         self._backlog = backlog
         self._report = report
         self._full_until = 0.0
+        self._usual_size = 1.0
         self.is_draining = False
 
     def poll(self) -> float:
@@ -61,16 +65,16 @@ class Feeder:
         self._share()
         room = self._room()
         if room <= 0:
-            return BREATH
+            return CROWDED
         self._hold.give_way()
         with self._database.write() as session:
-            taken, claimed = self._take(session, room)
-            pause = None if taken == room else pgqueuer.next_delay(session)
+            is_full, claimed = self._take(session, room)
+            pause = None if is_full else pgqueuer.next_delay(session)
         self._hold.put(claimed.ours)
         now = self._clock.now()
         for run in claimed.refused:
             self._report(Report(run, None, now, refusal(run)))
-        if taken == room:
+        if is_full:
             return 0.0
         return LONGEST_SLEEP if pause is None else min(LONGEST_SLEEP, max(BREATH, pause.total_seconds()))
 
@@ -90,20 +94,22 @@ class Feeder:
     def _share(self) -> None:
         """Give back what waits for a slot here: another machine may have one free."""
         late = self._clock.now() - WAITING
-        overdue = self._backlog.take_back(lambda run: run.due_at < late)
+        overdue = self._backlog.take_back(lambda run: max(run.due_at, run.taken_at or run.due_at) < late)
         if overdue:
             self._full_until = self._clock.monotonic() + FULL
             self.give_back(overdue)
 
-    def _take(self, session: Session, room: int) -> tuple[int, Claimed]:
-        tickets = pgqueuer.dequeue(session, room, self._queue.node_id, self._queue.lease)
+    def _take(self, session: Session, room: int) -> tuple[bool, Claimed]:
+        """Take about so many runs as there is room for; return whether there may be more, and ours."""
+        most = max(1, int(room / self._usual_size))
+        tickets = pgqueuer.dequeue(session, most, self._queue.node_id, self._queue.lease)
+        for ticket in tickets:
+            self._usual_size += 0.1 * (len(ticket.subjects) - self._usual_size)
         # A late heartbeat gives us our own again: what we have in hand, we go on with.
         fresh = [ticket for ticket in tickets if not self._queue.has(ticket.id)]
-        if not fresh:
-            return len(tickets), Claimed()
-        claimed = claim(session, fresh, self._queue.node_id, self._clock.now())
+        claimed = claim(session, fresh, self._queue.node_id, self._clock.now()) if fresh else Claimed()
         self._queue.take(session, [*claimed.ours, *claimed.refused])
-        return len(tickets), claimed
+        return len(tickets) == most, claimed
 
     def _room(self) -> int:
         """Say how many may be taken: none while others wait; to hold until due, only when slots are free."""

@@ -25,7 +25,7 @@ LATE = 0.005
 class HeldRun:
     """All that is needed to execute a run and to settle it, without asking the database again.
 
-    `ticket`: its place in the shared queue, when it came through that.
+    `ticket`: its place in the shared queue, when it came through that, and `taken_at` when it did.
     """
 
     id: str
@@ -42,6 +42,7 @@ class HeldRun:
     node_id: str | None
     earlier: str | None = None
     ticket: int | None = None
+    taken_at: datetime | None = None
 
 
 class Hold:

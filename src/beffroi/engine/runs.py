@@ -158,7 +158,13 @@ def open_runs(session: Session, ids: Sequence[str]) -> Sequence[Row[Any]]:
     return session.execute(_WITH_JOB.where(IS_OPEN, mine).with_for_update(of=_runs)).all()
 
 
-def held(row: Row[Any], policy: Policy, node_id: str, ticket: int | None = None) -> HeldRun:
+def held(
+    row: Row[Any],
+    policy: Policy,
+    node_id: str,
+    ticket: int | None = None,
+    taken_at: datetime | None = None,
+) -> HeldRun:
     """Return the run of a row as its next holder has it: with the next token (see `mark_claimed`)."""
     return HeldRun(
         id=row.id,
@@ -175,6 +181,7 @@ def held(row: Row[Any], policy: Policy, node_id: str, ticket: int | None = None)
         node_id=node_id,
         earlier=row.earlier,
         ticket=ticket,
+        taken_at=taken_at,
     )
 
 

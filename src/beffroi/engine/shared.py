@@ -1,12 +1,13 @@
 """The queue that many machines share: PgQueuer carries the runs, the ledger says whose they are.
 
 A run is enqueued in the very transaction that decides it, with the moment from which it may be taken: a
-little before it is due, so that whoever takes it holds it until then. Taking it is claiming it in the
-ledger (see `feeder`); only who holds the present token may settle.
+little before it is due, so that whoever takes it holds it until then. Runs that are due together travel
+together, some to a ticket, for a ticket costs as much as a run. Taking a run is claiming it in the ledger
+(see `feeder`); only who holds the present token may settle.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import event, text
@@ -28,6 +29,15 @@ LEASE = timedelta(seconds=8)
 CHANNEL = "beffroi"
 """Where machines tell each other what was changed."""
 
+LARGEST = 64
+"""Runs on one ticket."""
+
+SHARES = 16
+"""What is decided at once is spread over at least so many tickets, so that all machines get of it."""
+
+CLOSE = timedelta(milliseconds=50)
+"""Runs whose moments are no further apart may share a ticket."""
+
 
 class SharedQueue:
     """One machine's end of the queue: what it puts in, and what it has taken and not ended.
@@ -43,39 +53,31 @@ class SharedQueue:
         self.lease = lease
         self.node_id = ""
         self._lock = threading.Lock()
-        self._in_hand: dict[int, HeldRun] = {}
+        self._in_hand: dict[int, dict[str, HeldRun]] = {}
         self._valid_until = float("-inf")
 
     def hand_over(self, session: Session, runs: Sequence[HeldRun]) -> None:
         self.offer(session, [Loose(run.id, run.due_at, run.policy.priority) for run in runs])
 
     def offer(self, session: Session, runs: Sequence[Loose]) -> None:
-        now = self._clock.now()
         if runs:
-            pgqueuer.enqueue(
-                session, [Item(run.id, run.priority, self._delay(run.due_at, now)) for run in runs]
-            )
+            pgqueuer.enqueue(session, [self._item(bundle) for bundle in bundles(runs)])
 
     def recall(self, session: Session, wanted: Callable[[HeldRun], bool]) -> list[HeldRun]:
         return []  # what was taken begins any moment; what was not is in nobody's hands
 
     def ended(self, session: Session, runs: Sequence[HeldRun]) -> None:
-        tickets = [run.ticket for run in runs if run.ticket is not None]
-        if tickets:
-            pgqueuer.finish(session, tickets)
-            self._forget_after_commit(session, tickets)
+        if done := self._used_up(runs):
+            pgqueuer.finish(session, done)
+        self.lost(session, runs)
 
     def lost(self, session: Session, runs: Sequence[HeldRun]) -> None:
-        self._forget_after_commit(session, [run.ticket for run in runs if run.ticket is not None])
+        if runs:
+            event.listen(session, "after_commit", lambda _: self._forget(runs), once=True)
 
     def again(self, session: Session, runs: Sequence[tuple[HeldRun, datetime]]) -> None:
-        now = self._clock.now()
-        tickets = []
-        for run, due_at in runs:
-            if run.ticket is not None:
-                pgqueuer.put_back(session, run.ticket, self._delay(due_at, now))
-                tickets.append(run.ticket)
-        self._forget_after_commit(session, tickets)
+        self.offer(session, [Loose(run.id, due_at, run.policy.priority) for run, due_at in runs])
+        self.ended(session, [run for run, _ in runs])
 
     def tell(self, session: Session, message: str) -> None:
         session.execute(
@@ -84,8 +86,8 @@ class SharedQueue:
 
     def take(self, session: Session, runs: Sequence[HeldRun]) -> None:
         """Note runs that are ours once the session has committed."""
-        taken = {run.ticket: run for run in runs if run.ticket is not None}
-        event.listen(session, "after_commit", lambda _: self._in_hand.update(taken), once=True)
+        if runs:
+            event.listen(session, "after_commit", lambda _: self._note(runs), once=True)
 
     def has(self, ticket: int) -> bool:
         return ticket in self._in_hand
@@ -93,40 +95,72 @@ class SharedQueue:
     @property
     def in_hand(self) -> list[HeldRun]:
         with self._lock:
-            return list(self._in_hand.values())
+            return [run for runs in self._in_hand.values() for run in runs.values()]
 
     def keep_alive(self, session: Session) -> list[HeldRun]:
         """Tell the queue that we live; return the runs that were taken from us, silent for too long."""
         began = self._clock.monotonic()
-        held = self.in_hand
-        lost = [] if self.is_ours() else self._taken_over(session, held)
+        lost = [] if self.is_ours() else self._taken_over(session)
         gone = {run.id for run in lost}
-        if tickets := [run.ticket for run in held if run.ticket is not None and run.id not in gone]:
+        if tickets := sorted({run.ticket or 0 for run in self.in_hand if run.id not in gone}):
             pgqueuer.keep_alive(session, tickets)
         self.lost(session, lost)
         event.listen(session, "after_commit", lambda _: self._extend(began), once=True)
         return lost
 
-    def _taken_over(self, session: Session, held: Sequence[HeldRun]) -> list[HeldRun]:
-        rows = ledger.open_runs(session, [run.id for run in held]) if held else []
-        ours = {(row.id, row.token) for row in rows if row.node_id == self.node_id}
-        return [run for run in held if (run.id, run.token) not in ours]
-
     def is_ours(self) -> bool:
         """Whether what we took cannot have been given to another machine yet."""
         return self._clock.monotonic() < self._valid_until
 
+    def _taken_over(self, session: Session) -> list[HeldRun]:
+        held = self.in_hand
+        rows = ledger.open_runs(session, [run.id for run in held]) if held else []
+        ours = {(row.id, row.token) for row in rows if row.node_id == self.node_id}
+        return [run for run in held if (run.id, run.token) not in ours]
+
     def _extend(self, began: float) -> None:
         self._valid_until = began + self.lease.total_seconds()
 
-    def _delay(self, due_at: datetime, now: datetime) -> timedelta:
-        return max(timedelta(0), due_at - self._lead - now)
+    def _item(self, bundle: Sequence[Loose]) -> Item:
+        delay = max(timedelta(0), bundle[0].due_at - self._lead - self._clock.now())
+        return Item([run.id for run in bundle], bundle[0].priority, delay)
 
-    def _forget_after_commit(self, session: Session, tickets: Sequence[int]) -> None:
-        if tickets:
-            event.listen(session, "after_commit", lambda _: self._forget(tickets), once=True)
-
-    def _forget(self, tickets: Sequence[int]) -> None:
+    def _used_up(self, runs: Sequence[HeldRun]) -> list[int]:
+        """Return the tickets of which these runs are the last."""
+        ended: dict[int, set[str]] = {}
+        for run in runs:
+            if run.ticket is not None:
+                ended.setdefault(run.ticket, set()).add(run.id)
         with self._lock:
-            for ticket in tickets:
-                self._in_hand.pop(ticket, None)
+            return [ticket for ticket, ids in ended.items() if not self._in_hand.get(ticket, {}).keys() - ids]
+
+    def _note(self, runs: Sequence[HeldRun]) -> None:
+        with self._lock:
+            for run in runs:
+                if run.ticket is not None:
+                    self._in_hand.setdefault(run.ticket, {})[run.id] = run
+
+    def _forget(self, runs: Sequence[HeldRun]) -> None:
+        with self._lock:
+            for run in runs:
+                if run.ticket in self._in_hand:
+                    self._in_hand[run.ticket].pop(run.id, None)
+                    if not self._in_hand[run.ticket]:
+                        del self._in_hand[run.ticket]
+
+
+def bundles(runs: Sequence[Loose]) -> Iterator[list[Loose]]:
+    """Put runs of one priority whose moments are close together, but never so many that few have all."""
+    most = min(LARGEST, max(1, len(runs) // SHARES))
+    bundle: list[Loose] = []
+    for run in sorted(runs, key=lambda each: (each.priority, each.due_at)):
+        if bundle and not (
+            len(bundle) < most
+            and run.priority == bundle[0].priority
+            and run.due_at - bundle[0].due_at <= CLOSE
+        ):
+            yield bundle
+            bundle = []
+        bundle.append(run)
+    if bundle:
+        yield bundle

@@ -1,9 +1,9 @@
 """PgQueuer, spoken to inside our own transactions.
 
-PgQueuer gives the tables, the statements, the order by priority, SKIP LOCKED, the heartbeats and the
-retries. Its own driver insists on autocommit and its workers end jobs in transactions of their own; we
-need what is enqueued and what is ended to be one with the ledger, so its statements are sent over the
-session's connection.
+PgQueuer gives the tables, the statements, the order by priority, SKIP LOCKED and the heartbeats. Its
+own driver insists on autocommit and its workers end jobs in transactions of their own; we need what is
+enqueued and what is ended to be one with the ledger, so its statements are sent over the session's
+connection.
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ class Ticket(NamedTuple):
     """A place in the queue, and whose place it is."""
 
     id: int
-    subject: str
+    subjects: list[str]
 
 
 class Item(NamedTuple):
-    """What is to be enqueued: its subject, how much it matters, and how soon it may be taken."""
+    """What is to be enqueued: its subjects, how much they matter, and how soon they may be taken."""
 
-    subject: str
+    subjects: Sequence[str]
     priority: int
     delay: timedelta
 
@@ -81,7 +81,7 @@ def enqueue(session: Session, items: Sequence[Item]) -> None:
     """Add items, in the session's transaction."""
     SyncQueries(_SessionDriver(session), _builder()).enqueue(
         [ENTRY_POINT] * len(items),
-        [item.subject.encode() for item in items],
+        [",".join(item.subjects).encode() for item in items],
         [item.priority for item in items],
         [item.delay for item in items],
     )
@@ -98,7 +98,7 @@ def dequeue(session: Session, most: int, worker: str, lease: timedelta) -> list[
         heartbeat_timeout=lease,
     )
     rows = _SessionDriver(session).fetch(query.sql, *query.args)
-    return [Ticket(row["id"], bytes(row["payload"]).decode()) for row in rows]
+    return [Ticket(row["id"], bytes(row["payload"]).decode().split(",")) for row in rows]
 
 
 def finish(session: Session, tickets: Sequence[int]) -> None:
@@ -106,11 +106,6 @@ def finish(session: Session, tickets: Sequence[int]) -> None:
     outcomes = ["successful"] * len(tickets)
     nothing = [None] * len(tickets)
     _SessionDriver(session).fetch(_builder().build_log_job_query(), list(tickets), outcomes, nothing)
-
-
-def put_back(session: Session, ticket: int, delay: timedelta) -> None:
-    """Let an item be taken again after the delay."""
-    _SessionDriver(session).fetch(_builder().build_retry_job_query(), ticket, delay, None)
 
 
 def keep_alive(session: Session, tickets: Sequence[int]) -> None:
