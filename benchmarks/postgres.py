@@ -52,6 +52,8 @@ PGQUEUER = "PgQueuer alone, enqueue and work"
 COUNT, AP_COUNT, DOUBLES = 20_000, 1_000, 100_000
 RATE, SECONDS = 100, 10
 QUICK = 10
+HELD = (1_000, 10_000, 100_000, 1_000_000)
+BURST = 5_000
 
 
 @contextmanager
@@ -125,6 +127,39 @@ def throughput(workers: str, count: str) -> Figures:
     return {"per_second": total / seconds, "doubles": float(len(executed) - len(set(executed)))}
 
 
+def among(held: str, rate: str, seconds: str) -> Figures:
+    """Return what a run costs, and how late runs start, among jobs that wait."""
+    total = int(rate) * int(seconds)
+    with server() as url, scratch() as folder:
+        database = prepare(url)
+        now = SystemClock().now()
+        waiting = [now + timedelta(days=30, milliseconds=number) for number in range(int(held))]
+        store(database, waiting)
+        with nodes(url, 1, folder):
+            first = SystemClock().now() + timedelta(seconds=3)
+            store(database, [first + timedelta(seconds=number / int(rate)) for number in range(total)])
+            wait_until(lambda: ended(url) >= total, 0.1)
+            found = _lateness_by_ledger(url)
+            now = SystemClock().now()
+            store(database, [now - number * MICROSECOND for number in range(BURST, 0, -1)])
+            began = time.perf_counter()
+            wait_until(lambda: ended(url) >= total + BURST, 0.02)
+            seconds_taken = time.perf_counter() - began
+        database.close()
+    return {**_percentiles(found), "per_second": BURST / seconds_taken}
+
+
+def _lateness_by_ledger(url: str) -> list[float]:
+    with psycopg.connect(url) as connection:
+        query = "SELECT extract(epoch FROM started_at - scheduled_for)::float FROM run"
+        return sorted(1_000 * row[0] for row in connection.execute(query))
+
+
+def _percentiles(ordered: Sequence[float]) -> Figures:
+    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    return {name: ordered[ceil(share * len(ordered)) - 1] for name, share in shares.items()}
+
+
 def late(workers: str, rate: str, seconds: str) -> Figures:
     """Return how late runs start, by the ledger, in milliseconds."""
     total = int(rate) * int(seconds)
@@ -134,12 +169,9 @@ def late(workers: str, rate: str, seconds: str) -> Figures:
             first = SystemClock().now() + timedelta(seconds=3)
             store(database, [first + timedelta(seconds=number / int(rate)) for number in range(total)])
             wait_until(lambda: ended(url) >= total, 0.1)
-        with psycopg.connect(url) as connection:
-            query = "SELECT extract(epoch FROM started_at - scheduled_for)::float FROM run"
-            found = sorted(1_000 * row[0] for row in connection.execute(query))
+        found = _lateness_by_ledger(url)
         database.close()
-    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
-    return {name: found[ceil(share * total) - 1] for name, share in shares.items()}
+    return _percentiles(found)
 
 
 def peer(count: str) -> Figures:
@@ -182,13 +214,19 @@ async def _bare(url: str, count: int) -> float:
         return time.perf_counter() - started
 
 
-MEASURES: dict[str, Any] = {"throughput": throughput, "late": late, "peer": peer, "bare": bare}
+MEASURES: dict[str, Any] = {
+    "throughput": throughput,
+    "late": late,
+    "among": among,
+    "peer": peer,
+    "bare": bare,
+}
 
 
 def report(quick: bool) -> list[Report]:
     """Compare throughput and lateness with those of the peers; count the doubles of four workers."""
     share = QUICK if quick else 1
-    return [_throughput(share, quick), _lateness(quick), _doubles(share)]
+    return [_throughput(share, quick), _lateness(quick), _held(share), _doubles(share)]
 
 
 def _throughput(share: int, quick: bool) -> Report:
@@ -233,6 +271,21 @@ def _lateness(quick: bool) -> Report:
     ]
     return Report(
         f"Lateness on PostgreSQL in ms, {RATE} jobs a second, workers apart", columns, rows, figures
+    )
+
+
+def _held(share: int) -> Report:
+    figures = {
+        f"{held:,}": Measurement("postgres", ("among", str(held // share), str(RATE), "5")).take()
+        for held in HELD
+    }
+    rows = [
+        [label, *(f"{found[name]:.2f}" for name in ("p50", "p99", "max")), f"{found['per_second']:,.0f}"]
+        for label, found in figures.items()
+    ]
+    columns = ["jobs held", "p50", "p99", "max", "runs per second"]
+    return Report(
+        "Among jobs that wait in PostgreSQL: lateness at 100/s in ms, throughput", columns, rows, figures
     )
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from filelock import FileLock
@@ -34,13 +35,13 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Postgres:
-    """The server that all tests share, also those of the other test processes."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    with FileLock(shared / "postgres.lock"):
-        return Postgres(shared / "postgres")
+def postgres() -> Postgres:
+    """The server that all tests of this run share, also those of the other test processes."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    # Not among the tests' own folders: as root the server runs as somebody else, who may not enter them.
+    folder = Path(gettempdir()) / f"beffroi-postgres-{run}"
+    with FileLock(f"{folder}.lock"):
+        return Postgres(folder)
 
 
 @pytest.fixture

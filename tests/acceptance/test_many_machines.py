@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, timedelta
 from itertools import pairwise
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import psycopg
@@ -262,7 +263,7 @@ def test_connections_may_be_cut_under_load(fleet: Fleet, target: Receiver) -> No
 
 
 def test_postgresql_may_be_restarted_under_load(tmp_path: Path, target: Receiver) -> None:
-    server = Postgres(tmp_path / "own")
+    server = Postgres(Path(mkdtemp(prefix="beffroi-postgres-")))
     with server.database() as url:
         fleet = Fleet(tmp_path, url)
         node, worker = fleet.node().start(), fleet.node("work").start()

@@ -26,7 +26,7 @@ class Postgres:
     """A server, and a template with the schema, so that a new database takes no migration."""
 
     def __init__(self, folder: Path) -> None:
-        self.server: PostgresServer = get_server(folder, cleanup_mode="stop")
+        self.server: PostgresServer = get_server(folder, cleanup_mode="delete")
         self._template = f"template_{os.getpid()}"
         self._sql("ALTER SYSTEM SET fsync = off")
         self._sql("SELECT pg_reload_conf()")

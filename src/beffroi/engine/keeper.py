@@ -47,6 +47,9 @@ class Keeper:
         if self._clock.monotonic() >= self._prune_at:
             self._prune_at = self._clock.monotonic() + self._history.every.total_seconds()
             prune(self._database, self._history, self._clock.now())
+            if self._queue is not None:
+                with self._database.write() as session:
+                    self._queue.tidy(session)
         return SHARED_HEARTBEAT if self._queue else HEARTBEAT
 
     def _beat(self) -> None:

@@ -108,6 +108,10 @@ class SharedQueue:
         event.listen(session, "after_commit", lambda _: self._extend(began), once=True)
         return lost
 
+    def tidy(self, session: Session) -> None:
+        """Delete what the queue notes for itself."""
+        pgqueuer.forget_journal(session)
+
     def is_ours(self) -> bool:
         """Whether what we took cannot have been given to another machine yet."""
         return self._clock.monotonic() < self._valid_until

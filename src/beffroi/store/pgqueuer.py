@@ -121,5 +121,4 @@ def next_delay(session: Session) -> timedelta | None:
 
 def forget_journal(session: Session) -> None:
     """Empty the queue's own journal; nothing here reads it."""
-    _SessionDriver(session).fetch("SET LOCAL lock_timeout = '200ms'")
-    _SessionDriver(session).fetch(_builder().build_truncate_log_query())
+    _SessionDriver(session).fetch(_builder().build_delete_log_query(), [ENTRY_POINT])
