@@ -28,6 +28,8 @@ AHEAD = timedelta(seconds=1)
 
 _EVERYBODY_ELSE_IS_SILENT = "UPDATE pgqueuer SET heartbeat = now() - interval '1 day' WHERE status = 'picked'"
 
+_AND_SO_ARE_THEIR_NODES = "UPDATE node SET heartbeat_at = 'epoch' WHERE id != :us"
+
 _TURN_THE_QUEUES_CLOCK = """
     UPDATE pgqueuer
     SET execute_after = now() + CASE WHEN run.due_at <= :now THEN interval '-1 s' ELSE '1 day' END
@@ -73,6 +75,7 @@ class Stage:
                 shared.node_id = self.node_id
                 shared.keep_alive(session)
                 session.execute(text(_EVERYBODY_ELSE_IS_SILENT))
+                session.execute(text(_AND_SO_ARE_THEIR_NODES), {"us": self.node_id})
         self.planner = Planner(self.database, self.clock, self.node_id, AHEAD)
         self.feeder = (
             None

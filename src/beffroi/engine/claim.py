@@ -21,6 +21,7 @@ from beffroi.engine.held import HeldRun
 from beffroi.engine.loose import policy_of
 from beffroi.engine.models import IS_OPEN, Run
 from beffroi.engine.queue import REPLACE, queue_of
+from beffroi.engine.shared import LEASE
 from beffroi.store import pgqueuer
 from beffroi.store.pgqueuer import Item, Ticket
 
@@ -48,10 +49,10 @@ class Claimed:
 def claim(session: Session, tickets: Sequence[Ticket], node_id: str, now: datetime) -> Claimed:
     """Claim in the ledger what was taken from the queue, and put back what must wait."""
     claimed = Claimed()
-    good = _good(session, tickets, now)
+    later: list[Item] = []
+    good = _good(session, tickets, now, later)
     active = _active_jobs(session, good)
     behind = _is_behind(session, good, now)
-    later: list[Item] = []
     for ticket, row, policy in sorted(good, key=lambda each: each[1].due_at):
         is_free = row.job_id not in active and row.id not in behind
         if policy.overlap is Overlap.ALLOW or is_free:
@@ -77,21 +78,31 @@ def _write(session: Session, claimed: Claimed, later: Sequence[Item], tickets: S
         pgqueuer.finish(session, over)
 
 
-def _good(session: Session, tickets: Sequence[Ticket], now: datetime) -> list[Good]:
+def _good(session: Session, tickets: Sequence[Ticket], now: datetime, later: list[Item]) -> list[Good]:
     """Return the runs on the tickets that are open and can be run; those that cannot are put away."""
-    rows = _open_rows(session, tickets, now)
+    rows = _open_rows(session, tickets, now, later)
     found = [(ticket.id, rows[run_id]) for ticket in tickets for run_id in ticket.subjects if run_id in rows]
     read = [(ticket, row, policy_of(session, row, now)) for ticket, row in found]
     return [(ticket, row, policy) for ticket, row, policy in read if policy is not None]
 
 
-def _open_rows(session: Session, tickets: Sequence[Ticket], now: datetime) -> dict[str, Row[Any]]:
-    """Return, locked, the open runs on the tickets; those that silent machines held are taken back."""
+def _open_rows(
+    session: Session, tickets: Sequence[Ticket], now: datetime, later: list[Item]
+) -> dict[str, Row[Any]]:
+    """Return, locked, the open runs on the tickets that nobody holds, or whose holder is silent.
+
+    A run may be on two tickets: then the holder of one lives, and the other waits for what comes of it.
+    """
     ids = [run_id for ticket in tickets for run_id in ticket.subjects]
     rows = runs.open_runs(session, ids)
-    if lost := [row.id for row in rows if row.node_id is not None]:
-        events.runs_taken_over(nodes.release(session, col(Run.id).in_(lost), now))
-        rows = runs.open_runs(session, ids)
+    holders = {row.node_id for row in rows if row.node_id is not None}
+    if holders:
+        living = nodes.living(session, holders, now - LEASE)
+        later += [Item([row.id], 0, LEASE / 4) for row in rows if row.node_id in living]
+        lost = [row.id for row in rows if row.node_id is not None and row.node_id not in living]
+        if lost:
+            events.runs_taken_over(nodes.release(session, col(Run.id).in_(lost), now))
+        rows = [row for row in runs.open_runs(session, ids) if row.node_id not in living]
     return {row.id: row for row in rows}
 
 

@@ -52,7 +52,7 @@ class Executor:
         backlog: Backlog,
         clock: Clock,
         report: Callable[[Report], None],
-        may_start: Callable[[], bool] = lambda: True,
+        may_start: Callable[[HeldRun], bool] = lambda run: True,
     ) -> None:
         self._actions = actions
         self._hold = hold
@@ -78,11 +78,6 @@ class Executor:
     def look(self) -> None:
         """Look at the hold: something is due earlier than was known. Called from any thread."""
         self._loop.call_soon_threadsafe(self._ring)
-
-    def let_go(self) -> None:
-        """Start nothing more of what is held, or waits for a slot."""
-        self._hold.take_back(lambda run: True)
-        self._backlog.take_back(lambda run: True)
 
     def cancel(self, run_id: str, verdict: Outcome) -> bool:
         """Cancel an active run, which then ends with this verdict; False when it is not active here."""
@@ -121,10 +116,9 @@ class Executor:
         self._pumping = False
         while taken := self._backlog.take():
             for run in taken.start:
-                if self._may_start():
+                if self._may_start(run):
                     self._start(run)
                 else:
-                    # Silent for so long that another machine may have it: that one starts it.
                     self._backlog.done(run)
             for run in taken.replaced:
                 self._cancel(run.id, REPLACED)

@@ -1,5 +1,6 @@
 """Takes runs from the shared queue shortly before their moment, as many as there is room for."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -57,12 +58,14 @@ class Feeder:
         self._report = report
         self._full_until = 0.0
         self._usual_size = 1.0
+        self._doubtful: deque[HeldRun] = deque()
         self.is_draining = False
 
     def poll(self) -> float:
         if self.is_draining or not self._queue.is_ours():
             return LONGEST_SLEEP
         self._share()
+        self._return()
         room = self._room()
         if room <= 0:
             return CROWDED
@@ -85,8 +88,9 @@ class Feeder:
         now = self._clock.now()
         try:
             with self._database.write() as session:
-                runs.let_go(session, [run.id for run in unstarted])
-                self._queue.again(session, [(run, max(now, run.due_at)) for run in unstarted])
+                left = runs.let_go(session, unstarted)
+                self._queue.again(session, [(run, max(now, run.due_at)) for run in left])
+                self._queue.lost(session, unstarted)
         except BaseException:
             self._hold.put(unstarted)
             raise
@@ -98,6 +102,16 @@ class Feeder:
         if overdue:
             self._full_until = self._clock.monotonic() + FULL
             self.give_back(overdue)
+
+    def doubt(self, run: HeldRun) -> None:
+        """Take note of a run that came due while it may already have been another machine's."""
+        self._doubtful.append(run)
+
+    def _return(self) -> None:
+        """Give back the doubtful ones that are still ours after all."""
+        held = {run.id for run in self._queue.in_hand}
+        doubtful = [self._doubtful.popleft() for _ in range(len(self._doubtful))]
+        self.give_back([run for run in doubtful if run.id in held])
 
     def _take(self, session: Session, room: int) -> tuple[bool, Claimed]:
         """Take about so many runs as there is room for; return whether there may be more, and ours."""

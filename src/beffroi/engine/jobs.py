@@ -196,7 +196,7 @@ def withdraw(session: Session, job: Job, now: datetime) -> None:
     floor = max([now, *(row.until for row in ahead if row.id not in ours and not _is_untouched(row))])
     withdrawn = [row for row in ahead if row.until > floor]
     runs.delete_rows(session, [row.id for row in withdrawn])
-    runs.let_go(session, [run.id for run in recalled if run.scheduled_for <= floor])
+    runs.let_go(session, [run for run in recalled if run.scheduled_for <= floor])
     skipped = {row.until for row in withdrawn if row.reason is Reason.BY_HAND}
     job.skips = write_skips(read_skips(job.skips) | skipped)
     job.cursor = floor

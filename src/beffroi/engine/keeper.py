@@ -16,6 +16,9 @@ HEARTBEAT = 4.0
 SHARED_HEARTBEAT = 2.0
 """Seconds between signs of life: where others take over what a silent node held, more often."""
 
+SWEEP = 15.0
+"""Seconds between looks for runs that the shared queue has forgotten."""
+
 
 class Keeper:
     """`poll` answers how long to sleep.
@@ -38,12 +41,17 @@ class Keeper:
         self._queue = queue
         self.on_lost: Callable[[Sequence[HeldRun]], None] = lambda lost: None
         self.on_drain: Callable[[bool], None] = lambda is_draining: None
+        self._sweep_at = clock.monotonic() + SWEEP
         self._prune_at = clock.monotonic() + history.first_pass.total_seconds()
 
     def poll(self) -> float:
         if isinstance(self._clock, DatabaseClock):
             self._clock.set()
         self._beat()
+        if self._queue is not None and self._clock.monotonic() >= self._sweep_at:
+            self._sweep_at = self._clock.monotonic() + SWEEP
+            with self._database.write() as session:
+                self._queue.sweep(session)
         if self._clock.monotonic() >= self._prune_at:
             self._prune_at = self._clock.monotonic() + self._history.every.total_seconds()
             prune(self._database, self._history, self._clock.now())

@@ -92,7 +92,10 @@ class Machine:
         for name in ("planner", "feeder"):
             if name in self._loops:
                 self._loops[name].stop()
-        self._executor.let_go()
+        try:
+            self._give_back()
+        except OperationalError as error:
+            events.sign_off_failed(error)
         interrupted = self._executor.stop(self._tuning.drain.total_seconds())
         for name in ("settler", "listener", "keeper"):
             if name in self._loops:
@@ -162,8 +165,8 @@ class Machine:
         self._backlog = Backlog(tuning.concurrency)
         self._hold = hold = Hold(clock, self._backlog.add)
         self._settler = Settler(database, clock, hold.give_way)
-        may_start = shared.is_ours if shared else lambda: True
-        self._executor = Executor(self._actions, hold, self._backlog, clock, self._settler.post, may_start)
+        report = self._settler.post
+        self._executor = Executor(self._actions, hold, self._backlog, clock, report, self._may_start)
         hold.wake = self._executor.look
         if shared is None:
             database.info[QUEUE] = InProcessQueue(hold, self._backlog, self.wake)
@@ -203,6 +206,15 @@ class Machine:
             self.wake()
             self._loops["keeper"].wake()
 
+    def _may_start(self, run: HeldRun) -> bool:
+        """Whether a run is ours for certain: silent for long, another machine may have it, and starts it."""
+        shared = self._shared
+        if shared is None or shared.is_ours():
+            return True
+        if self._feeder is not None:
+            self._feeder.doubt(run)
+        return False
+
     def _drop(self, lost: Sequence[HeldRun]) -> None:
         """Let go of runs that other machines have taken over."""
         events.lease_lost(len(lost))
@@ -223,14 +235,14 @@ class Machine:
         if self._feeder is not None:
             self._feeder.is_draining = is_draining
         if is_draining:
-            self._give_back(
-                self._hold.take_back(lambda run: True) + self._backlog.take_back(lambda run: True)
-            )
+            self._give_back()
         self.wake()
 
-    def _give_back(self, unstarted: Sequence[HeldRun]) -> None:
+    def _give_back(self) -> None:
+        """Let others have, at once, what is held here and not begun."""
+        unstarted = self._hold.take_back(lambda run: True) + self._backlog.take_back(lambda run: True)
         if self._feeder is not None:
             self._feeder.give_back(unstarted)
             return
         with self._database.write() as session:
-            runs.let_go(session, [run.id for run in unstarted])
+            runs.let_go(session, unstarted)

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -86,6 +86,22 @@ def rescue(session: Session, node_id: str, now: datetime) -> int:
         events.runs_rescued(count, row.host)
         taken += count
     return taken
+
+
+def living(session: Session, node_ids: Collection[str], since: datetime) -> set[str]:
+    """Return those of the nodes that said since then that they live, and have not stopped."""
+    alive = select(col(Node.id)).where(
+        col(Node.id).in_(node_ids), col(Node.heartbeat_at) >= since, col(Node.stopped_at).is_(None)
+    )
+    return set(session.scalars(alive))
+
+
+def release_dead(session: Session, since: datetime, now: datetime) -> int:
+    """Take back the open runs of nodes that were silent since then; return how many."""
+    held = select(col(Run.node_id)).where(IS_OPEN, col(Run.node_id).is_not(None)).distinct()
+    holders = [node_id for node_id in session.scalars(held) if node_id is not None]
+    dead = set(holders) - living(session, holders, since)
+    return release(session, col(Run.node_id).in_(dead), now) if dead else 0
 
 
 def release(session: Session, which: ColumnElement[bool], now: datetime, died: bool = True) -> int:

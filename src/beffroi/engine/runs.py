@@ -93,6 +93,11 @@ _SETTLE = BulkUpdate(_runs, ("id", "token"), Settled._fields, condition="run.sta
 
 _CLAIM = BulkUpdate(_runs, ("id", "token"), ("id", "token", "node_id"), {"token": "run.token + 1"})
 
+_LET_GO = BulkUpdate(
+    _runs, ("id", "token"), ("id", "token"), {"node_id": "NULL", "token": "run.token + 1"},
+    "run.state = 'planned'",
+)  # fmt: skip
+
 _WITH_JOB = select(
     _runs.c.id,
     _runs.c.token,
@@ -198,11 +203,14 @@ def put_away(session: Session, ids: Sequence[str], outcome: Outcome, now: dateti
         session.execute(update(_runs).where(mine).values(**values, finished_at=now, token=_runs.c.token + 1))
 
 
-def let_go(session: Session, ids: Sequence[str]) -> None:
-    """Leave planned runs, taken back from who held them, to whoever picks them up next."""
-    for start in range(0, len(ids), 500):
-        mine = _runs.c.id.in_(ids[start : start + 500])
-        session.execute(update(_runs).where(mine).values(node_id=None, token=_runs.c.token + 1))
+def let_go(session: Session, held: Sequence[HeldRun]) -> list[HeldRun]:
+    """Leave runs that were not begun to whoever picks them up next; return those that were ours to leave."""
+    if _LET_GO.execute(session, [(run.id, run.token) for run in held]) == len(held):
+        return list(held)
+    mine = _runs.c.id.in_([run.id for run in held])
+    rows = session.execute(select(_runs.c.id, _runs.c.token).where(IS_OPEN, mine, _runs.c.node_id.is_(None)))
+    left = {(row.id, row.token - 1) for row in rows}
+    return [run for run in held if (run.id, run.token) in left]
 
 
 def mark_started(session: Session, starts: Sequence[Started]) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import event, text
 from sqlmodel import Session
 
+from beffroi.engine import nodes
 from beffroi.engine import runs as ledger
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
@@ -26,6 +27,9 @@ LEAD = timedelta(milliseconds=250)
 LEASE = timedelta(seconds=8)
 """A machine that was silent for so long loses what it took."""
 
+FORGOTTEN = timedelta(seconds=30)
+"""A run that is due for so long and in nobody's hands is put into the queue again, if it is not there."""
+
 CHANNEL = "beffroi"
 """Where machines tell each other what was changed."""
 
@@ -34,6 +38,8 @@ LARGEST = 64
 
 SHARES = 16
 """What is decided at once is spread over at least so many tickets, so that all machines get of it."""
+
+MOST_FORGOTTEN = 500
 
 CLOSE = timedelta(milliseconds=50)
 """Runs whose moments are no further apart may share a ticket."""
@@ -107,6 +113,14 @@ class SharedQueue:
         self.lost(session, lost)
         event.listen(session, "after_commit", lambda _: self._extend(began), once=True)
         return lost
+
+    def sweep(self, session: Session) -> None:
+        """See that no open run is forgotten, whatever became of its ticket; one too many does no harm."""
+        now = self._clock.now()
+        nodes.release_dead(session, now - 2 * self.lease, now)
+        forgotten = ledger.loose_runs(session, now - FORGOTTEN, MOST_FORGOTTEN)
+        if forgotten:
+            pgqueuer.enqueue_once(session, [row.id for row in forgotten])
 
     def tidy(self, session: Session) -> None:
         """Delete what the queue notes for itself."""

@@ -87,6 +87,16 @@ def enqueue(session: Session, items: Sequence[Item]) -> None:
     )
 
 
+def enqueue_once(session: Session, subjects: Sequence[str]) -> None:
+    """Add a ticket for each subject that has none of this kind; it may be taken at once."""
+    count = len(subjects)
+    names, keys = [subject.encode() for subject in subjects], list(subjects)
+    nothing = [timedelta(0)] * count
+    SyncQueries(_SessionDriver(session), _builder()).enqueue(
+        [ENTRY_POINT] * count, list(names), [0] * count, list(nothing), list(keys), on_conflict="skip"
+    )
+
+
 def dequeue(session: Session, most: int, worker: str, lease: timedelta) -> list[Ticket]:
     """Take what may be taken now, and what others took and did not keep alive for the lease."""
     query = _builder().build_dequeue_query(
