@@ -99,6 +99,10 @@ def runs_taken_over(count: int) -> None:
     logger.warning("{} runs of machines that were silent for too long were taken over.", count)
 
 
+def runs_found(count: int) -> None:
+    logger.warning("{} runs that nobody looked after any more were put back.", count)
+
+
 def lease_lost(count: int) -> None:
     logger.warning("This machine was silent for too long; {} runs it held are somebody else's now.", count)
 

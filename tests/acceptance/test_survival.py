@@ -174,6 +174,7 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_lost(program: Program, targe
     eventually(lambda: not program.is_healthy(), "a server that says that it cannot write")
     with pytest.raises(HTTPError) as refused:
         program.call("POST", "/jobs", job(target.url, "1h", "one more"))
+    refused.value.close()
     assert refused.value.code == 503
     time.sleep(2)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)

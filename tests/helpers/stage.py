@@ -49,7 +49,10 @@ class Noop(BaseModel):
 class Stage:
     """One node without threads."""
 
-    def __init__(self, database: Database, clock: VirtualClock, slots: int = 100) -> None:
+    def __init__(
+        self, database: Database, clock: VirtualClock, slots: int = 100, *, silence_others: bool = True
+    ) -> None:
+        self._silence_others = silence_others
         self.database = database
         self.clock = clock
         self.backlog = Backlog(slots)
@@ -74,8 +77,9 @@ class Stage:
             else:
                 shared.node_id = self.node_id
                 shared.keep_alive(session)
-                session.execute(text(_EVERYBODY_ELSE_IS_SILENT))
-                session.execute(text(_AND_SO_ARE_THEIR_NODES), {"us": self.node_id})
+                if self._silence_others:
+                    session.execute(text(_EVERYBODY_ELSE_IS_SILENT))
+                    session.execute(text(_AND_SO_ARE_THEIR_NODES), {"us": self.node_id})
         self.planner = Planner(self.database, self.clock, self.node_id, AHEAD)
         self.feeder = (
             None

@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from beffroi.app import clock_of, queue_for
+from beffroi.app import clock_of, prepare, queue_for
 from beffroi.cli.render import err, out
 from beffroi.core.errors import SettingsError
+from beffroi.engine.clock import Clock
 from beffroi.engine.move import Moved
 from beffroi.engine.move import move as move_tables
 from beffroi.engine.queue import QUEUE
 from beffroi.store.db import Database, lock_sqlite, make_folder, sqlite_path, unreachable
-from beffroi.store.migrate import migrate, require
+from beffroi.store.migrate import migrate
 
 FROM, TO = "--from", "--to"
 
@@ -29,7 +30,7 @@ def move(
     if source == target:
         raise SettingsError(f"{FROM} and {TO} name the same database.")
     with ExitStack() as stack:
-        old, new = (_open(url, option, stack) for url, option in ((source, FROM), (target, TO)))
+        (old, _), (new, clock) = (_open(url, option, stack) for url, option in ((source, FROM), (target, TO)))
         if (path := sqlite_path(old.url)) is not None and not path.is_file():
             raise SettingsError(f"{FROM}: there is no file {str(path)!r}.")
         make_folder(new.url)
@@ -40,8 +41,8 @@ def move(
                 migrate(database)
             except OperationalError as error:
                 raise unreachable(database.url, error) from None
-            require(database)
-        moved = move_tables(old, new, clock_of(new).now(), _tell)
+        prepare(new, clock)
+        moved = move_tables(old, new, clock.now(), _tell)
     if any(each.is_new for each in moved):
         out.print(
             f"Everything is in {new.url.render_as_string()}. Set BEFFROI_DATABASE_URL to it.", highlight=False
@@ -50,14 +51,15 @@ def move(
         out.print("Everything was there already; nothing was changed.", highlight=False)
 
 
-def _open(url: str, option: str, stack: ExitStack) -> Database:
+def _open(url: str, option: str, stack: ExitStack) -> tuple[Database, Clock]:
     try:
         database = Database(url)
     except ArgumentError:
         raise SettingsError(f"{option}: {url!r} is not an SQLAlchemy URL.") from None
-    database.info[QUEUE] = queue_for(database, clock_of(database))
+    clock = clock_of(database)
+    database.info[QUEUE] = queue_for(database, clock)
     stack.callback(database.close)
-    return database
+    return database, clock
 
 
 def _tell(moved: Moved) -> None:

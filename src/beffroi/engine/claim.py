@@ -5,7 +5,7 @@ another machine has already begun, is not started; nor is one whose job runs els
 overlap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from beffroi.engine.held import HeldRun
 from beffroi.engine.loose import policy_of
 from beffroi.engine.models import IS_OPEN, Run
 from beffroi.engine.queue import REPLACE, queue_of
-from beffroi.engine.shared import LEASE
+from beffroi.engine.shared import LEAD, LEASE
 from beffroi.store import pgqueuer
 from beffroi.store.pgqueuer import Item, Ticket
 
@@ -46,11 +46,17 @@ class Claimed:
     refused: list[HeldRun] = field(default_factory=list)
 
 
-def claim(session: Session, tickets: Sequence[Ticket], node_id: str, now: datetime) -> Claimed:
-    """Claim in the ledger what was taken from the queue, and put back what must wait."""
+def claim(
+    session: Session, tickets: Sequence[Ticket], node_id: str, now: datetime, silence: timedelta
+) -> Claimed:
+    """Claim in the ledger what was taken from the queue, and put back what must wait.
+
+    What is in the hands of a node that was silent for longer than `silence` is taken over.
+    """
     claimed = Claimed()
     later: list[Item] = []
-    good = _good(session, tickets, now, later)
+    rows = _open_rows(session, tickets, now, silence, later)
+    good = _good(session, rows, tickets, now)
     active = _active_jobs(session, good)
     behind = _is_behind(session, good, now)
     for ticket, row, policy in sorted(good, key=lambda each: each[1].due_at):
@@ -78,32 +84,37 @@ def _write(session: Session, claimed: Claimed, later: Sequence[Item], tickets: S
         pgqueuer.finish(session, over)
 
 
-def _good(session: Session, tickets: Sequence[Ticket], now: datetime, later: list[Item]) -> list[Good]:
-    """Return the runs on the tickets that are open and can be run; those that cannot are put away."""
-    rows = _open_rows(session, tickets, now, later)
-    found = [(ticket.id, rows[run_id]) for ticket in tickets for run_id in ticket.subjects if run_id in rows]
-    read = [(ticket, row, policy_of(session, row, now)) for ticket, row in found]
+def _good(
+    session: Session, rows: Mapping[str, Row[Any]], tickets: Sequence[Ticket], now: datetime
+) -> list[Good]:
+    """Return the runs on the tickets that can be run; those that cannot are put away.
+
+    A run may be on two tickets: it counts on the first, and the other is finished.
+    """
+    ticket_of = {run_id: ticket.id for ticket in reversed(tickets) for run_id in ticket.subjects}
+    read = [(ticket_of[run_id], row, policy_of(session, row, now)) for run_id, row in rows.items()]
     return [(ticket, row, policy) for ticket, row, policy in read if policy is not None]
 
 
 def _open_rows(
-    session: Session, tickets: Sequence[Ticket], now: datetime, later: list[Item]
+    session: Session, tickets: Sequence[Ticket], now: datetime, silence: timedelta, later: list[Item]
 ) -> dict[str, Row[Any]]:
     """Return, locked, the open runs on the tickets that nobody holds, or whose holder is silent.
 
-    A run may be on two tickets: then the holder of one lives, and the other waits for what comes of it.
+    What another node holds, or what is to be tried again much later, goes back into the queue.
     """
     ids = [run_id for ticket in tickets for run_id in ticket.subjects]
     rows = runs.open_runs(session, ids)
     holders = {row.node_id for row in rows if row.node_id is not None}
-    if holders:
-        living = nodes.living(session, holders, now - LEASE)
-        later += [Item([row.id], 0, LEASE / 4) for row in rows if row.node_id in living]
-        lost = [row.id for row in rows if row.node_id is not None and row.node_id not in living]
-        if lost:
-            events.runs_taken_over(nodes.release(session, col(Run.id).in_(lost), now))
-        rows = [row for row in runs.open_runs(session, ids) if row.node_id not in living]
-    return {row.id: row for row in rows}
+    living = nodes.living(session, holders, now - silence) if holders else set()
+    later += [Item([row.id], 0, LEASE / 4) for row in rows if row.node_id in living]
+    if lost := [row.id for row in rows if row.node_id is not None and row.node_id not in living]:
+        events.runs_taken_over(nodes.release(session, col(Run.id).in_(lost), now))
+        rows = runs.open_runs(session, ids)
+    free = [row for row in rows if row.node_id is None]
+    early = [row for row in free if row.due_at > now + 2 * LEAD]
+    later += [Item([row.id], 0, row.due_at - LEAD - now) for row in early]
+    return {row.id: row for row in free if row.due_at <= now + 2 * LEAD}
 
 
 def _active_jobs(session: Session, good: Sequence[Good]) -> set[int]:

@@ -62,10 +62,12 @@ class Feeder:
         self.is_draining = False
 
     def poll(self) -> float:
-        if self.is_draining or not self._queue.is_ours():
+        if not self._queue.is_ours():
             return LONGEST_SLEEP
-        self._share()
         self._return()
+        self._share()
+        if self.is_draining:
+            return LONGEST_SLEEP
         room = self._room()
         if room <= 0:
             return CROWDED
@@ -90,9 +92,11 @@ class Feeder:
             with self._database.write() as session:
                 left = runs.let_go(session, unstarted)
                 self._queue.again(session, [(run, max(now, run.due_at)) for run in left])
+                self._queue.ended(session, left)
                 self._queue.lost(session, unstarted)
         except BaseException:
-            self._hold.put(unstarted)
+            # It may have been written all the same: they are not started before they are known to be ours.
+            self._doubtful.extend(unstarted)
             raise
 
     def _share(self) -> None:
@@ -116,12 +120,15 @@ class Feeder:
     def _take(self, session: Session, room: int) -> tuple[bool, Claimed]:
         """Take about so many runs as there is room for; return whether there may be more, and ours."""
         most = max(1, int(room / self._usual_size))
-        tickets = pgqueuer.dequeue(session, most, self._queue.node_id, self._queue.lease)
+        tickets = pgqueuer.dequeue(session, most, self._queue.node_id, self._queue.silence)
         for ticket in tickets:
             self._usual_size += 0.1 * (len(ticket.subjects) - self._usual_size)
         # A late heartbeat gives us our own again: what we have in hand, we go on with.
         fresh = [ticket for ticket in tickets if not self._queue.has(ticket.id)]
-        claimed = claim(session, fresh, self._queue.node_id, self._clock.now()) if fresh else Claimed()
+        claimed = Claimed()
+        if fresh:
+            now, silence = self._clock.now(), self._queue.silence
+            claimed = claim(session, fresh, self._queue.node_id, now, silence)
         self._queue.take(session, [*claimed.ours, *claimed.refused])
         return len(tickets) == most, claimed
 

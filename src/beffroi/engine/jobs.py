@@ -160,8 +160,9 @@ def cancel_run(session: Session, run: Run, outcome: Outcome, now: datetime) -> N
     recalled = queue_of(session).recall(session, lambda held: held.id == run.id)
     if run.node_id is not None and not recalled:
         raise ConflictError("The run is just being started.")
-    if cancel_planned(session, col(Run.id) == run.id, outcome, now) == 0:
-        raise ConflictError("The run is no longer planned.")
+    nobodys = or_(col(Run.node_id).is_(None), col(Run.id).in_([held.id for held in recalled]))
+    if cancel_planned(session, and_(col(Run.id) == run.id, nobodys), outcome, now) == 0:
+        raise ConflictError("The run is no longer planned, or just being started.")
     session.expire(run)
 
 

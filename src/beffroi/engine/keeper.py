@@ -1,4 +1,4 @@
-"""Upkeep beside the timer: saying that we live, taking back what the dead held, deleting old history."""
+"""Says that we live, and takes back what the dead held. Nothing slow is done here: silence is death."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from beffroi.engine import nodes
 from beffroi.engine.clock import Clock, DatabaseClock
 from beffroi.engine.held import HeldRun
-from beffroi.engine.history import History, prune
 from beffroi.store.db import Database
 
 if TYPE_CHECKING:
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
 HEARTBEAT = 4.0
 SHARED_HEARTBEAT = 2.0
 """Seconds between signs of life: where others take over what a silent node held, more often."""
-
-SWEEP = 15.0
-"""Seconds between looks for runs that the shared queue has forgotten."""
 
 
 class Keeper:
@@ -31,33 +27,19 @@ class Keeper:
         database: Database,
         clock: Clock,
         node_id: str,
-        history: History,
         queue: "SharedQueue | None",
     ) -> None:
         self._database = database
         self._clock = clock
         self._node_id = node_id
-        self._history = history
         self._queue = queue
         self.on_lost: Callable[[Sequence[HeldRun]], None] = lambda lost: None
         self.on_drain: Callable[[bool], None] = lambda is_draining: None
-        self._sweep_at = clock.monotonic() + SWEEP
-        self._prune_at = clock.monotonic() + history.first_pass.total_seconds()
 
     def poll(self) -> float:
         if isinstance(self._clock, DatabaseClock):
             self._clock.set()
         self._beat()
-        if self._queue is not None and self._clock.monotonic() >= self._sweep_at:
-            self._sweep_at = self._clock.monotonic() + SWEEP
-            with self._database.write() as session:
-                self._queue.sweep(session)
-        if self._clock.monotonic() >= self._prune_at:
-            self._prune_at = self._clock.monotonic() + self._history.every.total_seconds()
-            prune(self._database, self._history, self._clock.now())
-            if self._queue is not None:
-                with self._database.write() as session:
-                    self._queue.tidy(session)
         return SHARED_HEARTBEAT if self._queue else HEARTBEAT
 
     def _beat(self) -> None:

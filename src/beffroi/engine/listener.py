@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL
 
 from beffroi.engine.shared import CHANNEL
 from beffroi.store import pgqueuer
+from beffroi.store.db import IMPATIENT
 
 LISTEN_FOR = 1.0
 """Seconds after which it looks whether it is to stop."""
@@ -41,7 +43,7 @@ class Listener:
             self._connection = None
 
     def _connect(self) -> psycopg.Connection:
-        self._connection = psycopg.connect(self._dsn, autocommit=True)
+        self._connection = psycopg.connect(make_conninfo(self._dsn, **IMPATIENT), autocommit=True)
         for channel in (CHANNEL, pgqueuer.channel()):
             self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         # What was said while nobody listened is not repeated.

@@ -20,6 +20,7 @@ from beffroi.engine.clock import Clock
 from beffroi.engine.executor import REPLACED, Executor
 from beffroi.engine.held import HeldRun, Hold
 from beffroi.engine.history import History
+from beffroi.engine.janitor import Janitor
 from beffroi.engine.keeper import Keeper
 from beffroi.engine.loop import Loop
 from beffroi.engine.models import Role
@@ -97,7 +98,7 @@ class Machine:
         except OperationalError as error:
             events.sign_off_failed(error)
         interrupted = self._executor.stop(self._tuning.drain.total_seconds())
-        for name in ("settler", "listener", "keeper"):
+        for name in ("settler", "listener", "janitor", "keeper"):
             if name in self._loops:
                 self._loops[name].stop()
         self._started_at = None
@@ -115,6 +116,7 @@ class Machine:
                 nodes.sign_off(session, self._node_id, now)
                 if shared := self._shared:
                     shared.again(session, [(run, run.due_at) for run in shared.in_hand])
+                    shared.ended(session, shared.in_hand)
         except OperationalError as error:
             # Whoever starts next finds our runs open and takes them back.
             events.sign_off_failed(error)
@@ -170,9 +172,14 @@ class Machine:
         hold.wake = self._executor.look
         if shared is None:
             database.info[QUEUE] = InProcessQueue(hold, self._backlog, self.wake)
-        keeper = Keeper(database, clock, self._node_id, tuning.history, shared)
+        keeper = Keeper(database, clock, self._node_id, shared)
         keeper.on_lost, keeper.on_drain = self._drop, self._drain
-        self._loops = {"settler": Loop("settler", self._settler.poll), "keeper": Loop("keeper", keeper.poll)}
+        janitor = Janitor(database, clock, tuning.history, shared)
+        self._loops = {
+            "settler": Loop("settler", self._settler.poll),
+            "keeper": Loop("keeper", keeper.poll),
+            "janitor": Loop("janitor", janitor.poll),
+        }
         if tuning.role is Role.SERVE:
             self._planner = Planner(database, clock, self._node_id, tuning.ahead, hold.give_way)
             self._loops["planner"] = Loop("planner", self._planner.poll)

@@ -329,16 +329,18 @@ class Planner:
     def _plan_one_by_one(self, now: datetime) -> None:
         """The ledger refused a batch: find the job that contradicts it, and park that one alone."""
         horizon = now + self._ahead
-        with self._database.read() as session:
-            due = due_jobs(session, now, horizon)
-        for row in due:
+        for _ in range(BATCH):
+            due: Sequence[Due] = ()
             try:
-                plan = decide_due([row], self._holder, now, horizon)
                 with self._database.write() as session:
+                    due = due_jobs(session, now, horizon, 1)
+                    plan = decide_due(due, self._holder, now, horizon)
                     write_plan(session, plan, self._node_id, now, horizon)
             except IntegrityError as error:
                 with self._database.write() as session:
-                    signals.park_broken(session, row.id, f"it contradicts the ledger: {error.orig}", now)
+                    signals.park_broken(session, due[0].id, f"it contradicts the ledger: {error.orig}", now)
+            if not due:
+                return
 
     def _watch_the_clock(self, now: datetime) -> None:
         drift = (now - EPOCH) - timedelta(seconds=self._clock.monotonic())

@@ -42,7 +42,7 @@ class Queue(Protocol):
         """Take back the runs that were not started; give them back if the session rolls back."""
 
     def ended(self, session: Session, runs: Sequence[HeldRun]) -> None:
-        """Forget runs whose outcome is written."""
+        """Forget runs whose attempt is over and written down."""
 
     def lost(self, session: Session, runs: Sequence[HeldRun]) -> None:
         """Forget runs that are somebody else's by now."""

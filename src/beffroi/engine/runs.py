@@ -91,6 +91,12 @@ _MARK_STARTED = BulkUpdate(
 
 _SETTLE = BulkUpdate(_runs, ("id", "token"), Settled._fields, condition="run.state IN ('planned', 'running')")
 
+_AGAIN = BulkUpdate(
+    _runs, ("id", "token"), Settled._fields, {"token": "run.token + 1"},
+    "run.state IN ('planned', 'running')",
+)  # fmt: skip
+"""The token grows with each attempt: an outcome that is sent twice plans one more only once."""
+
 _CLAIM = BulkUpdate(_runs, ("id", "token"), ("id", "token", "node_id"), {"token": "run.token + 1"})
 
 _LET_GO = BulkUpdate(
@@ -157,6 +163,20 @@ def loose_runs(session: Session, horizon: datetime, most: int) -> Sequence[Row[A
     return session.execute(_LOOSE, {"horizon": horizon, "most": most}).all()
 
 
+def loose_since(session: Session, since: datetime) -> list[str]:
+    """Return the planned runs in nobody's hands that were due before then."""
+    loose = select(_runs.c.id).where(
+        IS_OPEN, _runs.c.state == State.PLANNED, _runs.c.node_id.is_(None), _runs.c.due_at < since
+    )
+    return list(session.scalars(loose))
+
+
+def held_by(session: Session, node_id: str) -> list[tuple[str, int]]:
+    """Return the open runs, with their tokens, that are in a node's hands."""
+    mine = select(_runs.c.id, _runs.c.token).where(IS_OPEN, _runs.c.node_id == node_id)
+    return [(row.id, row.token) for row in session.execute(mine)]
+
+
 def open_runs(session: Session, ids: Sequence[str]) -> Sequence[Row[Any]]:
     """Return those of the runs that are open, locked until the session ends."""
     mine = _runs.c.id.in_(ids)
@@ -219,12 +239,16 @@ def mark_started(session: Session, starts: Sequence[Started]) -> None:
 
 def write_outcomes(session: Session, rows: Sequence[Settled]) -> list[str]:
     """Write outcomes, fenced by their tokens; return the ids of the runs that were no longer ours."""
-    if _SETTLE.execute(session, rows) == len(rows):
+    final = [row for row in rows if row.state is not State.PLANNED]
+    again = [row for row in rows if row.state is State.PLANNED]
+    written = _SETTLE.execute(session, final) + _AGAIN.execute(session, again)
+    if written == len(rows):
         return []
     ids = [row.id for row in rows]
     found = session.execute(select(_runs.c.id, _runs.c.token).where(_runs.c.id.in_(ids))).all()
     ours = {(row.id, row.token) for row in found}
-    return sorted(row.id for row in rows if (row.id, row.token) not in ours)
+    fenced = [row.id for row in final if (row.id, row.token) not in ours]
+    return sorted([*fenced, *(row.id for row in again if (row.id, row.token + 1) not in ours)])
 
 
 def earlier_attempts(run: HeldRun, outcome: Outcome, started: datetime | None, finished: datetime) -> str:

@@ -76,8 +76,8 @@ def settle(session: Session, settlement: Settlement, now: datetime) -> list[str]
     finished = (State.SUCCEEDED, State.FAILED)
     signals.note_outcomes(session, {run.job_id: row for run, row in ours if row.state in finished}, now)
     queue = queue_of(session)
-    queue.ended(session, [run for run, row in ours if row.state is not State.PLANNED])
     queue.again(session, [(run, row.due_at) for run, row in ours if row.state is State.PLANNED])
+    queue.ended(session, [run for run, _ in ours])
     queue.lost(session, [run for run in settlement.ended if run.id in fenced])
     return sorted(fenced)
 

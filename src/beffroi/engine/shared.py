@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import event, text
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from beffroi.engine import nodes
 from beffroi.engine import runs as ledger
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
+from beffroi.engine.loop import LONGEST_PAUSE
+from beffroi.engine.models import Run
 from beffroi.engine.queue import Loose
 from beffroi.store import pgqueuer
 from beffroi.store.pgqueuer import Item
@@ -39,7 +41,7 @@ LARGEST = 64
 SHARES = 16
 """What is decided at once is spread over at least so many tickets, so that all machines get of it."""
 
-MOST_FORGOTTEN = 500
+A_LONG_TIME = timedelta(days=1)
 
 CLOSE = timedelta(milliseconds=50)
 """Runs whose moments are no further apart may share a ticket."""
@@ -61,6 +63,8 @@ class SharedQueue:
         self._lock = threading.Lock()
         self._in_hand: dict[int, dict[str, HeldRun]] = {}
         self._valid_until = float("-inf")
+        self._patient_until = float("-inf")
+        self._strays: set[tuple[str, int]] = set()
 
     def hand_over(self, session: Session, runs: Sequence[HeldRun]) -> None:
         self.offer(session, [Loose(run.id, run.due_at, run.policy.priority) for run in runs])
@@ -83,7 +87,6 @@ class SharedQueue:
 
     def again(self, session: Session, runs: Sequence[tuple[HeldRun, datetime]]) -> None:
         self.offer(session, [Loose(run.id, due_at, run.policy.priority) for run, due_at in runs])
-        self.ended(session, [run for run, _ in runs])
 
     def tell(self, session: Session, message: str) -> None:
         session.execute(
@@ -114,13 +117,36 @@ class SharedQueue:
         event.listen(session, "after_commit", lambda _: self._extend(began), once=True)
         return lost
 
-    def sweep(self, session: Session) -> None:
-        """See that no open run is forgotten, whatever became of its ticket; one too many does no harm."""
+    @property
+    def silence(self) -> timedelta:
+        """How long others may be silent before what they took is taken over.
+
+        When the database was away, all were silent: whoever is back first must not take what belongs to
+        those that try again a little later.
+        """
+        return A_LONG_TIME if self._clock.monotonic() < self._patient_until else self.lease
+
+    def sweep(self, session: Session) -> int:
+        """See that no open run is forgotten, whatever became of its ticket; return how many there were."""
         now = self._clock.now()
-        nodes.release_dead(session, now - 2 * self.lease, now)
-        forgotten = ledger.loose_runs(session, now - FORGOTTEN, MOST_FORGOTTEN)
+        found = nodes.release_dead(session, now - 2 * self.silence, now)
+        found += self._let_strays_go(session, now)
+        forgotten = pgqueuer.without_ticket(session, ledger.loose_since(session, now - FORGOTTEN))
         if forgotten:
-            pgqueuer.enqueue_once(session, [row.id for row in forgotten])
+            pgqueuer.enqueue(session, [Item([run_id], 0, timedelta(0)) for run_id in forgotten])
+        return found + len(forgotten)
+
+    def _let_strays_go(self, session: Session, now: datetime) -> int:
+        """Release what the ledger says is ours and we know nothing of: a commit was told to have failed.
+
+        Only what is so twice: between a commit and our noting it there is a moment.
+        """
+        known = {(run.id, run.token) for run in self.in_hand}
+        strays = set(ledger.held_by(session, self.node_id)) - known
+        lasting, self._strays = strays & self._strays, strays
+        if not lasting:
+            return 0
+        return nodes.release(session, col(Run.id).in_([run_id for run_id, _ in lasting]), now, died=False)
 
     def tidy(self, session: Session) -> None:
         """Delete what the queue notes for itself."""
@@ -137,6 +163,8 @@ class SharedQueue:
         return [run for run in held if (run.id, run.token) not in ours]
 
     def _extend(self, began: float) -> None:
+        if float("-inf") < self._valid_until <= began:
+            self._patient_until = began + self.lease.total_seconds() + LONGEST_PAUSE
         self._valid_until = began + self.lease.total_seconds()
 
     def _item(self, bundle: Sequence[Loose]) -> Item:

@@ -19,6 +19,16 @@ BUSY_TIMEOUT_MS = 5_000
 """How long SQLite waits for another program that holds the file."""
 
 
+IMPATIENT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A server that vanished without a word is noticed in seconds, not when the kernel gives up."""
+
+
 class Database:
     """The engine behind the sessions. `info` is handed to every session (`session.info`)."""
 
@@ -33,6 +43,7 @@ class Database:
             max_overflow=40,
             pool_timeout=30,
             pool_pre_ping=not self.is_sqlite,
+            connect_args={} if self.is_sqlite else IMPATIENT,
             hide_parameters=True,
         )
         self._writer = threading.Lock()

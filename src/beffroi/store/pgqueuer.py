@@ -18,7 +18,9 @@ from pgqueuer.domain.settings import DBSettings, Durability
 from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import SyncDriver
 from psycopg import Connection, RawCursor
+from psycopg import OperationalError as PsycopgOperationalError
 from psycopg.rows import dict_row
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 ENTRY_POINT = QueueEntrypoint("beffroi.run")
@@ -68,7 +70,11 @@ class _SessionDriver(SyncDriver):
 
     def fetch(self, query: str, *args: object) -> list[dict[str, Any]]:
         cursor = RawCursor(self._connection, row_factory=dict_row)
-        cursor.execute(query, args or None)
+        try:
+            cursor.execute(query, args or None)
+        except PsycopgOperationalError as error:
+            # As SQLAlchemy words it: whoever waits for the database to come back looks for this.
+            raise OperationalError(query, None, error) from error
         return cursor.fetchall() if cursor.description else []
 
 
@@ -87,14 +93,19 @@ def enqueue(session: Session, items: Sequence[Item]) -> None:
     )
 
 
-def enqueue_once(session: Session, subjects: Sequence[str]) -> None:
-    """Add a ticket for each subject that has none of this kind; it may be taken at once."""
-    count = len(subjects)
-    names, keys = [subject.encode() for subject in subjects], list(subjects)
-    nothing = [timedelta(0)] * count
-    SyncQueries(_SessionDriver(session), _builder()).enqueue(
-        [ENTRY_POINT] * count, list(names), [0] * count, list(nothing), list(keys), on_conflict="skip"
+def without_ticket(session: Session, subjects: Sequence[str]) -> list[str]:
+    """Return those of the subjects that are on no ticket at all."""
+    if not subjects:
+        return []
+    names = _builder().qualified
+    rows = _SessionDriver(session).fetch(
+        "SELECT wanted FROM unnest($1::text[]) AS wanted EXCEPT SELECT"
+        f" unnest(string_to_array(convert_from(payload, 'UTF8'), ',')) FROM {names.queue_table}"
+        " WHERE entrypoint = $2",
+        list(subjects),
+        ENTRY_POINT,
     )
+    return [str(row["wanted"]) for row in rows]
 
 
 def dequeue(session: Session, most: int, worker: str, lease: timedelta) -> list[Ticket]:
@@ -130,5 +141,6 @@ def next_delay(session: Session) -> timedelta | None:
 
 
 def forget_journal(session: Session) -> None:
-    """Empty the queue's own journal; nothing here reads it."""
-    _SessionDriver(session).fetch(_builder().build_delete_log_query(), [ENTRY_POINT])
+    """Empty the queue's own journal, which nothing here reads; OperationalError when it is in use."""
+    _SessionDriver(session).fetch("SET LOCAL lock_timeout = '100ms'")
+    _SessionDriver(session).fetch(_builder().build_truncate_log_query())
