@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
 from beffroi import __version__
@@ -61,7 +62,8 @@ def create_app(
             if lock is not None:
                 lock.release()
 
-    application = FastAPI(
+    application = FastAPIOffline(
+        redoc_url=None,
         title="Beffroi",
         version=__version__,
         lifespan=lifespan,
