@@ -41,7 +41,7 @@ def postgres() -> Postgres:
     # Not among the tests' own folders: as root the server runs as somebody else, who may not enter them.
     folder = Path(gettempdir()) / f"beffroi-postgres-{run}"
     with FileLock(f"{folder}.lock"):
-        return Postgres(folder)
+        return Postgres(folder, os.environ.get("TEST_POSTGRES_URL"))
 
 
 @pytest.fixture

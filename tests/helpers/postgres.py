@@ -1,4 +1,7 @@
-"""A real PostgreSQL for the tests, from PyPI: one server for all of them, a database for each."""
+"""A real PostgreSQL for the tests, from PyPI: one server for all of them, a database for each.
+
+TEST_POSTGRES_URL names another server instead, to test with another version of it.
+"""
 
 import itertools
 import os
@@ -25,11 +28,16 @@ _numbers = itertools.count()
 class Postgres:
     """A server, and a template with the schema, so that a new database takes no migration."""
 
-    def __init__(self, folder: Path) -> None:
-        self.server: PostgresServer = get_server(folder, cleanup_mode="delete")
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self._server: PostgresServer | None = None
+        if url is None:
+            self._server = get_server(folder, cleanup_mode="delete")
+            url = self._server.get_uri()
+        self._uri = url
         self._template = f"template_{os.getpid()}"
-        self._sql("ALTER SYSTEM SET fsync = off")
-        self._sql("SELECT pg_reload_conf()")
+        if self._server is not None:
+            self._sql("ALTER SYSTEM SET fsync = off")
+            self._sql("SELECT pg_reload_conf()")
         self._sql(f"CREATE DATABASE {self._template}")
         database = Database(self._url(self._template), {QUEUE: NoQueue()})
         migrate(database)
@@ -45,12 +53,14 @@ class Postgres:
 
     def restart(self, mode: str) -> None:
         """Restart the server; `immediate` is as a crash."""
-        arguments = ["-w", "-m", mode, "-D", str(self.server.pgdata), "-l", str(self.server.log), "restart"]
-        pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user)
+        server = self._server
+        assert server is not None, "a server of somebody else is not restarted"
+        arguments = ["-w", "-m", mode, "-D", str(server.pgdata), "-l", str(server.log), "restart"]
+        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
 
     def _url(self, name: str) -> str:
-        return make_url(self.server.get_uri()).set(database=name).render_as_string(hide_password=False)
+        return make_url(self._uri).set(database=name).render_as_string(hide_password=False)
 
     def _sql(self, statement: str) -> None:
-        with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
+        with psycopg.connect(self._uri, autocommit=True) as connection:
             connection.execute(sql.SQL(statement))
