@@ -14,11 +14,14 @@ def working(concurrency: int, database: str) -> None:
 
 
 def migrated(before: str | None, after: str) -> None:
-    logger.info("Database schema brought from {} to {}.", before or "nothing", after)
+    if before is None:
+        logger.info("Database schema made ({}).", after)
+    else:
+        logger.info("Database schema brought from {} to {}.", before, after)
 
 
 def machine_started(node: str, concurrency: int) -> None:
-    logger.info("Timer armed on node {}; at most {} runs at a time.", node, concurrency)
+    logger.info("Node {} is ready; it executes at most {} runs at a time.", node[-12:], concurrency)
 
 
 def draining(is_draining: bool) -> None:

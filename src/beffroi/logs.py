@@ -1,11 +1,17 @@
 """Where the log goes and how it looks; standard logging is routed into it."""
 
+import json
 import logging
 import sys
+import traceback
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from beffroi.settings import LogFormat, Settings
+
+if TYPE_CHECKING:
+    from loguru import Record
 
 _HUMAN = "<dim>{time:YYYY-MM-DD HH:mm:ss.SSSZZ}</dim> <level>{level: <7}</level> {message}"
 
@@ -18,8 +24,7 @@ def set_up(settings: Settings) -> None:
     logger.add(
         sys.stderr,
         level=settings.log_level.upper(),
-        format="{message}" if as_json else _HUMAN,
-        serialize=as_json,
+        format=_as_json if as_json else _HUMAN,
         diagnose=False,
         backtrace=False,
     )
@@ -27,6 +32,19 @@ def set_up(settings: Settings) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+
+
+def _as_json(record: "Record") -> str:
+    """Return the format of one record: a flat object, with what a collector looks for."""
+    line = {
+        "time": record["time"].isoformat(),
+        "level": record["level"].name.lower(),
+        "message": record["message"],
+    }
+    if (error := record["exception"]) is not None:
+        line["exception"] = "".join(traceback.format_exception(error.type, error.value, error.traceback))
+    record["extra"]["json"] = json.dumps(line, ensure_ascii=False)
+    return "{extra[json]}\n"
 
 
 class _Router(logging.Handler):

@@ -251,5 +251,7 @@ def _secrets_from_files() -> dict[str, str]:
 
 def _sentence(error: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{where}: no such setting; known are: {', '.join(sorted(Settings.model_fields))}"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {message}"

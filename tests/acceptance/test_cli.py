@@ -1,6 +1,8 @@
 """The command line, as a person types it: beside a running server, and without one."""
 
 import json
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ def test_it_works_on_the_database_when_no_server_runs(folder: Path) -> None:
     assert "active" in run("jobs", "resume", "often")
     assert "will be skipped" in run("jobs", "skip", "nightly")
     assert "skipped" in run("next", "nightly")
-    assert "nightly" in run("next")
+    assert "nightly" in run("next", "-n", "60")
     assert "no job named" in run("jobs", "show", "moon", code=1)
     assert "is due now" in run("jobs", "run", "often")
     assert "planned" in run("runs")
@@ -144,10 +146,26 @@ def test_the_log_can_be_json(tmp_path: Path) -> None:
     program = Program(tmp_path, BEFFROI_LOG="json").start()
     program.stop()
     records = [json.loads(line) for line in program.log.read_text().splitlines()]
-    assert any("Timer armed" in record["record"]["message"] for record in records)
+    assert any(record["message"].endswith("runs at a time.") for record in records)
+    assert {"time", "level", "message"} <= set(records[0])
 
 
 def test_help_and_version_and_completion(tmp_path: Path) -> None:
     assert "apply" in beffroi("--help", cwd=tmp_path).stdout
     assert beffroi("--version", cwd=tmp_path).stdout.startswith("beffroi ")
     assert beffroi("--show-completion", "bash", cwd=tmp_path).returncode in (0, 1, 2)
+
+
+def test_next_of_all_jobs_is_complete_up_to_its_end(folder: Path) -> None:
+    (folder / "busy.toml").write_text(
+        "[[jobs]]\nname = 'often'\ntrigger = {kind = 'interval', every = '10s'}\n"
+        "action = {kind = 'python', entry_point = 'noop'}\n"
+        "[[jobs]]\nname = 'rare'\ntrigger = {kind = 'interval', every = '1h'}\n"
+        "action = {kind = 'python', entry_point = 'noop'}\n"
+    )
+    assert beffroi("apply", "busy.toml", cwd=folder).returncode == 0
+    rows = json.loads(beffroi("next", "-n", "12", "--json", cwd=folder).stdout)
+    moments = [datetime.fromisoformat(row["at"]) for row in rows if row["job"] == "often"]
+    assert len(rows) == 12
+    assert len(moments) >= 11, "not cut to the few that a list shows"
+    assert all(after - before == timedelta(seconds=10) for before, after in pairwise(moments))

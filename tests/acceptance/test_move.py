@@ -23,7 +23,7 @@ def test_everything_is_carried_over_and_the_work_goes_on(
     tmp_path: Path, postgres: Postgres, target: Receiver
 ) -> None:
     file = f"sqlite:///{tmp_path}/data/sqlite/scheduler.db"
-    target.delay = 3
+    target.delay = 30
     old = Program(tmp_path, BEFFROI_DRAIN="0s").start()
     action = {"kind": "http", "url": target.url, "method": "POST"}
     for number, every in enumerate(("200ms", "1h")):

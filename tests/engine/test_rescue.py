@@ -1,5 +1,6 @@
 """What a dead process leaves behind comes back, and a process that was taken for dead is fenced."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -37,6 +38,9 @@ def test_a_run_of_a_dead_process_is_started_again_with_the_same_id(stage: Stage,
     (after,) = stage.runs(job)
     assert after.id == before.id, "the idempotency key stays"
     assert (after.state, after.attempt, after.rescues) == (State.SUCCEEDED, 2, 1)
+    assert after.earlier is not None
+    (lost,) = json.loads(after.earlier)
+    assert (lost["attempt"], lost["reason"], "died" in lost["message"]) == (1, "lost", True)
 
 
 def test_a_run_that_was_only_held_is_not_counted_as_tried(stage: Stage, clock: VirtualClock) -> None:

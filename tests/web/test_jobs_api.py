@@ -304,7 +304,9 @@ def test_what_is_exported_applies_without_a_change(client: TestClient) -> None:
     create(client, spec(name="a", policy={"timeout": "never", "misfire_grace": "5m"}))
     create(client, spec(name="b", trigger={"kind": "cron", "line": "0 3 * * *", "gap": "skip"}))
     exported = client.get("/export").json()
-    assert client.post("/apply", json=exported).json()["unchanged"] == ["a", "b"]
+    report = client.post("/apply", json=exported).json()
+    assert report["unchanged"] == report["taken_over"] == ["a", "b"], "they belong to files from now on"
+    assert client.post("/apply", json=exported).json()["taken_over"] == []
 
 
 def test_health_says_whether_the_timer_is_armed(client: TestClient) -> None:

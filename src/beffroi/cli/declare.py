@@ -33,9 +33,9 @@ def apply(
         print_json(report)
         return
     would = "would be " if dry_run else ""
-    for what in ("created", "changed", "deleted"):
+    for what in ("taken_over", "created", "changed", "deleted"):
         for name in report[what]:
-            out.print(f"{would}{what}: {name}", highlight=False, markup=False)
+            out.print(f"{would}{what.replace('_', ' ')}: {name}", highlight=False, markup=False)
     out.print(f"{len(report['unchanged'])} unchanged.", highlight=False)
 
 

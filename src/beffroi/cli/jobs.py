@@ -121,9 +121,24 @@ def next_occurrences(
 
 def _next_of_all(most: int) -> list[dict[str, Any]]:
     jobs = pages("/jobs", {"state": "active"}, 10_000)
-    rows = [{"job": job["name"], **item} for job in jobs for item in job["next"]]
-    rows.sort(key=lambda row: datetime.fromisoformat(row["at"]).astimezone(UTC))
-    return rows[:most]
+    found = {job["name"]: job["next"] for job in jobs}
+    rows = _merged(found)
+    # The list tells only the next few of each job: of those that have more before the end, ask for all.
+    last = rows[most - 1]["at"] if len(rows) >= most else None
+    for job in jobs:
+        few = job["next"]
+        if few and (last is None or _moment(few[-1]) < _moment({"at": last})):
+            found[job["name"]] = call("GET", f"/jobs/{job['id']}/next", params={"n": min(most, 1000)})
+    return _merged(found)[:most]
+
+
+def _merged(found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    rows = [{"job": name, **item} for name, items in found.items() for item in items]
+    return sorted(rows, key=_moment)
+
+
+def _moment(row: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(row["at"]).astimezone(UTC)
 
 
 def _row(job: dict[str, Any]) -> tuple[Any, ...]:

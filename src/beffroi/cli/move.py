@@ -44,9 +44,7 @@ def move(
         prepare(new, clock)
         moved = move_tables(old, new, clock.now(), _tell)
     if any(each.is_new for each in moved):
-        out.print(
-            f"Everything is in {new.url.render_as_string()}. Set BEFFROI_DATABASE_URL to it.", highlight=False
-        )
+        out.print(f"Everything is in the new database. Set BEFFROI_DATABASE_URL to what you gave as {TO}.")
     else:
         out.print("Everything was there already; nothing was changed.", highlight=False)
 

@@ -10,8 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-out = Console()
-err = Console(stderr=True)
+WIDE = 160
+"""Characters a table needs; a terminal that is narrower wraps its lines itself, not cell by cell."""
+
+
+def _console(*, stderr: bool = False) -> Console:
+    made = Console(stderr=stderr)
+    return Console(stderr=stderr, width=max(WIDE, made.width), soft_wrap=False)
+
+
+out = _console()
+err = _console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -36,7 +36,7 @@ def list_runs(
     if as_json:
         print_json(found)
         return
-    print_table(COLUMNS, [_row(run) for run in found], "No runs yet.")
+    print_table(COLUMNS, [_row(run) for run in found], "No such runs.")
 
 
 @app.command()

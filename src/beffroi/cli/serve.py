@@ -21,7 +21,7 @@ from beffroi.app import create_app
 from beffroi.cli.render import err, out, print_json
 from beffroi.core.errors import SettingsError
 from beffroi.engine.models import Role
-from beffroi.settings import Settings, config_path, load, split_address, warnings
+from beffroi.settings import LogFormat, Settings, config_path, load, split_address, warnings
 from beffroi.store.db import Database, lock_sqlite, make_folder, unreachable
 from beffroi.store.migrate import migrate as run_migrations
 from beffroi.store.migrate import require
@@ -149,7 +149,7 @@ def _serve(settings: Settings, hints: bool, role: Role = Role.SERVE) -> None:
         events.serving(settings.listen, url.render_as_string())
     else:
         events.working(settings.concurrency, url.render_as_string())
-    if hints and sockets:
+    if hints and sockets and settings.log is LogFormat.HUMAN:
         typer.echo(TRY_NEXT.format(url=_url(sockets[0]), command=sys.argv[0]))
     asyncio.run(server.serve(sockets=sockets))
     if not server.started:

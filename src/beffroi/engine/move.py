@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, delete, select
 from sqlmodel import Session, SQLModel, col
 
 from beffroi.core.errors import ConflictError
@@ -50,7 +50,8 @@ def move(
 def _must_be_copied(before: dict[str, Content], present: dict[str, Content]) -> bool:
     if present == before:
         return False
-    full = [f"{name} ({found.rows} rows)" for name, found in present.items() if found.rows]
+    # A server that only looked in has left its name, and nothing that matters.
+    full = [f"{name} ({found.rows} rows)" for name, found in present.items() if found.rows and name != "node"]
     if full:
         raise ConflictError(
             f"The target already holds something else: {', '.join(full)}. Nothing was changed; "
@@ -68,6 +69,7 @@ def _carry(
     tell: Callable[[Moved], None],
 ) -> Moved:
     if is_new:
+        new.execute(delete(table))
         copy(old, new, table)
         if content(new, table) != expected:
             raise ConflictError(f"What arrived in table {table.name} is not what was sent; nothing was kept.")

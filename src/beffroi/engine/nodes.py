@@ -14,9 +14,9 @@ from uuid_utils import uuid7
 
 from beffroi import __version__, events
 from beffroi.core.errors import ConflictError, NotFoundError
-from beffroi.core.outcomes import Reason, State
+from beffroi.core.outcomes import Outcome, Reason, State
 from beffroi.core.policies import Rescue, read_policy
-from beffroi.engine import signals
+from beffroi.engine import runs, signals
 from beffroi.engine.models import IS_OPEN, Job, Node, Role, Run
 
 MOST_RESCUES = 3
@@ -113,6 +113,7 @@ def release(session: Session, which: ColumnElement[bool], now: datetime, died: b
     """
     mine = and_(which, IS_OPEN)
     given_up = _give_up(session, mine, now)
+    _note_lost_attempts(session, mine, now)
     started = col(Run.state) == State.RUNNING.value
     suspect = or_(started, col(Run.due_at) <= now) if died else started
     freed: CursorResult[Any] = session.execute(  # type: ignore[assignment]
@@ -129,6 +130,18 @@ def release(session: Session, which: ColumnElement[bool], now: datetime, died: b
         .execution_options(synchronize_session=False)
     )
     return given_up + freed.rowcount
+
+
+def _note_lost_attempts(session: Session, mine: Any, now: datetime) -> None:
+    """Write among the earlier attempts what had begun: the ledger says why the run starts again."""
+    begun = select(
+        col(Run.id), col(Run.attempt), col(Run.started_at), col(Run.earlier), col(Node.host)
+    ).outerjoin(Node, col(Node.id) == col(Run.node_id))
+    for row in session.execute(begun.where(mine, col(Run.state) == State.RUNNING.value)).all():
+        message = f"Its process on {row.host or 'a node that is gone'} died, or was silent for too long."
+        lost = Outcome(State.FAILED, Reason.LOST, message)
+        earlier = runs.attempts_with(row.earlier, row.attempt, lost, row.started_at, now)
+        session.execute(update(Run).where(col(Run.id) == row.id).values(earlier=earlier))
 
 
 def _give_up(session: Session, mine: Any, now: datetime) -> int:

@@ -251,12 +251,14 @@ def write_outcomes(session: Session, rows: Sequence[Settled]) -> list[str]:
     return sorted([*fenced, *(row.id for row in again if (row.id, row.token + 1) not in ours)])
 
 
-def earlier_attempts(run: HeldRun, outcome: Outcome, started: datetime | None, finished: datetime) -> str:
-    """Return the run's list of failed attempts, as JSON, with this one at its end."""
-    attempts = json.loads(run.earlier) if run.earlier else []
+def attempts_with(
+    earlier: str | None, attempt: int, outcome: Outcome, started: datetime | None, finished: datetime
+) -> str:
+    """Return the list of failed attempts, as JSON, with one more at its end."""
+    attempts = json.loads(earlier) if earlier else []
     attempts.append(
         {
-            "attempt": run.attempt,
+            "attempt": attempt,
             "started_at": started.isoformat() if started else None,
             "finished_at": finished.isoformat(),
             "reason": outcome.reason,

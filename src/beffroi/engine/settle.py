@@ -89,7 +89,7 @@ def _row(report: Report, outcome: Outcome, now: datetime) -> runs.Settled:
     if outcome.state is State.FAILED:
         events.run_failed(run.job_name, run.id, outcome.message, retry_at)
     if retry_at is not None:
-        earlier = runs.earlier_attempts(run, outcome, report.started_at, finished)
+        earlier = runs.attempts_with(run.earlier, run.attempt, outcome, report.started_at, finished)
         return _planned_again(run, retry_at, earlier)
     return runs.Settled(
         run.id, run.token, outcome.state, outcome.reason, outcome.message, outcome.code, outcome.output,

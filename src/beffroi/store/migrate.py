@@ -39,9 +39,9 @@ def require(database: Database) -> None:
     with database.read() as session:
         found = current_revision(session.connection())
     if not _serves(found):
+        present = "no schema yet" if found is None else f"the schema {found}"
         raise SettingsError(
-            f"The database's schema is at {found or 'nothing'}, this program needs {HEAD}. "
-            "Run `beffroi migrate` first."
+            f"The database has {present}; this program needs {HEAD}. Run `beffroi migrate` first."
         )
 
 

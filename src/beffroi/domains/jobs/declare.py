@@ -35,8 +35,12 @@ class Document(BaseModel):
 
 
 class ApplyReport(BaseModel):
-    """The names of the jobs, by what was done to them."""
+    """The names of the jobs, by what was done to them.
 
+    `taken_over`: made by somebody else, they belong to a file from now on, and can be pruned.
+    """
+
+    taken_over: list[str] = []
     created: list[str] = []
     changed: list[str] = []
     unchanged: list[str] = []
@@ -74,7 +78,9 @@ def _apply_one(
         report.created.append(spec.name)
         return
     service.refuse_foreign(job)
-    job.owner = OWNER_FILE
+    if job.owner != OWNER_FILE:
+        job.owner = OWNER_FILE
+        report.taken_over.append(spec.name)
     if jobs.is_defined_so(job, service.definition_of(spec), now):
         report.unchanged.append(spec.name)
         return
