@@ -19,7 +19,7 @@ from beffroi.store.db import Database
 MOST = 512
 """Runs taken in one transaction."""
 
-AHEAD = 512
+AHEAD = 2048
 """So many may be held until due, beside those that have a slot."""
 
 WAITING = timedelta(milliseconds=500)
