@@ -13,7 +13,7 @@ from beffroi.core.triggers.once import Once
 from beffroi.engine import nodes
 from beffroi.engine.queue import QUEUE
 from beffroi.engine.settle import Report
-from beffroi.engine.shared import FORGOTTEN, SharedQueue
+from beffroi.engine.shared import FORGOTTEN, LEASE, SharedQueue
 from beffroi.store import pgqueuer
 from beffroi.store.pgqueuer import Item
 from tests.helpers.clock import VirtualClock
@@ -139,10 +139,10 @@ def test_what_is_ours_without_our_knowing_is_let_go(stage: Stage, clock: Virtual
 
 def test_after_an_outage_nobody_is_taken_for_dead_at_once(stage: Stage, clock: VirtualClock) -> None:
     shared = queue(stage)
-    assert shared.silence == shared.lease
+    assert shared.silence == LEASE
     clock.advance(20 * SECOND)
     with stage.database.write() as session:
         shared.keep_alive(session)
     assert shared.silence > timedelta(hours=1)
     clock.advance(15 * SECOND)
-    assert shared.silence == shared.lease
+    assert shared.silence == LEASE

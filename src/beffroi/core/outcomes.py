@@ -52,6 +52,7 @@ class Outcome:
 
 
 SUCCEEDED = Outcome(State.SUCCEEDED)
+SKIPPED_FOR_OVERLAP = Outcome(State.SKIPPED, Reason.OVERLAP, "The run before was still active.")
 
 
 @dataclass(frozen=True, slots=True)

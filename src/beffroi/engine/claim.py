@@ -14,7 +14,7 @@ from sqlalchemy import Row, func, select, text
 from sqlmodel import Session, col
 
 from beffroi import events
-from beffroi.core.outcomes import Outcome, Reason, State
+from beffroi.core.outcomes import SKIPPED_FOR_OVERLAP
 from beffroi.core.policies import Overlap, Policy
 from beffroi.engine import nodes, runs
 from beffroi.engine.held import HeldRun
@@ -30,9 +30,6 @@ PATIENCE = timedelta(milliseconds=100)
 
 TURN = timedelta(milliseconds=500)
 """How soon a run that waits for its turn is looked at again."""
-
-_OVERLAP = Outcome(State.SKIPPED, Reason.OVERLAP, "The run before was still active.")
-
 
 Good = tuple[int, Row[Any], Policy]
 """A run that can be run: its ticket, its row, and how it is to be run."""
@@ -173,4 +170,4 @@ def _replace(session: Session, row: Row[Any], now: datetime) -> None:
     waiting = select(col(Run.id)).where(
         IS_OPEN, mine, col(Run.node_id).is_(None), col(Run.scheduled_for) < row.scheduled_for
     )
-    runs.put_away(session, list(session.scalars(waiting)), _OVERLAP, now)
+    runs.put_away(session, list(session.scalars(waiting)), SKIPPED_FOR_OVERLAP, now)

@@ -4,7 +4,7 @@ On PostgreSQL, where others do the same, a feeder takes runs from the queue that
 hears what the others say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ class Machine:
         self._clock = clock
         self._actions = actions
         self._tuning = tuning
-        self._loops: Mapping[str, Loop] = {}
+        self._loops: dict[str, Loop] = {}
         self._planner: Planner | None = None
         self._feeder: Feeder | None = None
         self._started_at: float | None = None
@@ -137,10 +137,6 @@ class Machine:
         return timedelta(seconds=self._clock.monotonic() - self._started_at)
 
     @property
-    def is_draining(self) -> bool:
-        return self._is_draining
-
-    @property
     def troubles(self) -> list[str]:
         """Say in sentences what keeps the timer from its work; empty when it is armed."""
         if self._started_at is None:
@@ -192,7 +188,7 @@ class Machine:
         from beffroi.engine.feeder import Feeder
         from beffroi.engine.listener import Listener
 
-        loops = dict(self._loops)
+        loops = self._loops
         if self._tuning.concurrency:
             self._feeder = Feeder(
                 self._database, self._clock, shared, self._hold, self._backlog, self._settler.post
@@ -201,7 +197,6 @@ class Machine:
         grown = loops["feeder"].wake if self._feeder else lambda: None
         listener = Listener(self._database.url, self._hear, grown)
         loops["listener"] = Loop("listener", listener.poll, listener.close)
-        self._loops = loops
 
     def _hear(self, message: str) -> None:
         """Do what another machine says."""

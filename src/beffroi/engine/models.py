@@ -100,12 +100,11 @@ class Run(SQLModel, table=True):
 
     __table_args__ = (
         Index("run_occurrence", "job_id", "scheduled_for", "origin", unique=True),
-        # Only where several machines take runs is it asked which runs of a job are in somebody's hands.
-        Index(
-            "run_in_hand",
-            "job_id",
-            postgresql_where=text("state IN ('planned', 'running') AND node_id IS NOT NULL"),
-        ).ddl_if(dialect="postgresql"),
+        # Only where several machines take runs is it asked which runs of a job are in somebody's hands. The
+        # condition does not name the node: that would make each claim write all indexes anew.
+        Index("run_in_hand", "job_id", postgresql_where=text("state IN ('planned', 'running')")).ddl_if(
+            dialect="postgresql"
+        ),
         Index(
             "run_open",
             "due_at",

@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from beffroi import events
-from beffroi.core.outcomes import Outcome, Reason, Retry, State, Tries, follow
+from beffroi.core.outcomes import SKIPPED_FOR_OVERLAP, Outcome, Reason, Retry, State, Tries, follow
 from beffroi.engine import runs, signals
 from beffroi.engine.clock import Clock
 from beffroi.engine.held import HeldRun
@@ -42,7 +42,7 @@ def refusal(run: HeldRun) -> Outcome:
     """Return the outcome of a run that may not start because its job is still active."""
     if run.attempt > 1:
         return Outcome(State.FAILED, Reason.OVERLAP, "Not tried again: the next run of the job had begun.")
-    return Outcome(State.SKIPPED, Reason.OVERLAP, "The run before was still active.")
+    return SKIPPED_FOR_OVERLAP
 
 
 class Settlement(NamedTuple):

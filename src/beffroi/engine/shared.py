@@ -42,6 +42,7 @@ SHARES = 16
 """What is decided at once is spread over at least so many tickets, so that all machines get of it."""
 
 A_LONG_TIME = timedelta(days=1)
+"""How long the others may be silent while the database that carries their word was away itself."""
 
 CLOSE = timedelta(milliseconds=50)
 """Runs whose moments are no further apart may share a ticket."""
@@ -55,10 +56,8 @@ class SharedQueue:
 
     is_shared = True
 
-    def __init__(self, clock: Clock, lead: timedelta = LEAD, lease: timedelta = LEASE) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lead = lead
-        self.lease = lease
         self.node_id = ""
         self._lock = threading.Lock()
         self._in_hand: dict[int, dict[str, HeldRun]] = {}
@@ -124,7 +123,7 @@ class SharedQueue:
         When the database was away, all were silent: whoever is back first must not take what belongs to
         those that try again a little later.
         """
-        return A_LONG_TIME if self._clock.monotonic() < self._patient_until else self.lease
+        return A_LONG_TIME if self._clock.monotonic() < self._patient_until else LEASE
 
     def sweep(self, session: Session) -> int:
         """See that no open run is forgotten, whatever became of its ticket; return how many there were."""
@@ -164,11 +163,11 @@ class SharedQueue:
 
     def _extend(self, began: float) -> None:
         if float("-inf") < self._valid_until <= began:
-            self._patient_until = began + self.lease.total_seconds() + LONGEST_PAUSE
-        self._valid_until = began + self.lease.total_seconds()
+            self._patient_until = began + LEASE.total_seconds() + LONGEST_PAUSE
+        self._valid_until = began + LEASE.total_seconds()
 
     def _item(self, bundle: Sequence[Loose]) -> Item:
-        delay = max(timedelta(0), bundle[0].due_at - self._lead - self._clock.now())
+        delay = max(timedelta(0), bundle[0].due_at - LEAD - self._clock.now())
         return Item([run.id for run in bundle], bundle[0].priority, delay)
 
     def _used_up(self, runs: Sequence[HeldRun]) -> list[int]:
