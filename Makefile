@@ -18,10 +18,10 @@ help:
 	@echo "make lock     choose the newest versions and pin them by hash"
 
 run: $(VENV)/.run
-	@$(BIN)/beffroi serve
+	@BEFFROI_AUTH=$${BEFFROI_AUTH:-off} $(BIN)/beffroi serve
 
 run-dev: $(VENV)/.dev
-	$(BIN)/beffroi serve --reload
+	BEFFROI_AUTH=$${BEFFROI_AUTH:-off} $(BIN)/beffroi serve --reload
 
 test: check
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
@@ -63,9 +63,9 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.run
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --upgrade
 lock:
-	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra postgresql -o requirements/run.txt
-	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra postgresql --extra dev -c requirements/run.txt -o requirements/dev.txt
-	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra postgresql --extra bench -c requirements/run.txt -o requirements/bench.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra oidc --extra postgresql -o requirements/run.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra oidc --extra postgresql --extra dev -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra oidc --extra postgresql --extra bench -c requirements/run.txt -o requirements/bench.txt
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -12,6 +12,11 @@ from starlette.concurrency import run_in_threadpool
 
 from beffroi import __version__
 from beffroi.actions import action_table
+from beffroi.core.access import Caller
+from beffroi.domains.accounts import api as accounts
+from beffroi.domains.accounts.gate import ANYBODY, Gate
+from beffroi.domains.accounts.service import setup_key
+from beffroi.domains.accounts.throttle import Throttle
 from beffroi.domains.jobs import api as jobs
 from beffroi.domains.workloads import api as workloads
 from beffroi.engine.clock import Clock, DatabaseClock, SystemClock
@@ -19,11 +24,12 @@ from beffroi.engine.history import History
 from beffroi.engine.machine import Machine, Tuning
 from beffroi.engine.models import Role
 from beffroi.engine.queue import QUEUE, NoQueue, Queue
-from beffroi.settings import Settings, load
+from beffroi.settings import Auth, Settings, load
 from beffroi.store.db import Database, lock_sqlite, make_folder
 from beffroi.store.migrate import migrate, require
 from beffroi.web import errors, health, nodes
 from beffroi.web.context import Context
+from beffroi.web.shield import LARGEST_BODY, Shield
 
 if TYPE_CHECKING:
     app: FastAPI
@@ -31,49 +37,85 @@ if TYPE_CHECKING:
 SWITCH_INTERVAL = 0.0001
 """Seconds after which a thread must let another go on: a busy request must not make the timer late."""
 
-ROUTERS = (jobs.router, jobs.runs_router, workloads.router, nodes.router, health.router)
+ROUTERS = (
+    jobs.router,
+    jobs.runs_router,
+    workloads.router,
+    nodes.router,
+    accounts.router,
+    health.router,
+)
 
 
 def create_app(
-    settings: Settings, clock: Clock | None = None, *, timer: bool = True, role: Role = Role.SERVE
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    timer: bool = True,
+    role: Role = Role.SERVE,
+    everybody: Caller | None = None,
 ) -> FastAPI:
     """Build the application. Without `timer` it answers and changes, and fires nothing.
 
-    In the role of a worker it executes and answers probes, and that is all.
+    In the role of a worker it executes and answers probes, and that is all. `everybody`: who every
+    caller is taken for; None: as the settings say.
     """
     database = Database(settings.database_url)
     clock = clock or clock_of(database)
     database.info[QUEUE] = queue_for(database, clock)
-    machine = Machine(database, clock, action_table(settings, database, clock), _tuning(settings, role))
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        make_folder(database.url)
-        lock = lock_sqlite(database.url)
-        try:
-            await run_in_threadpool(prepare, database, clock)
-            if timer:
-                keep_steady()
-                await run_in_threadpool(machine.start)
-            yield
-            await run_in_threadpool(machine.stop)
-        finally:
-            database.close()
-            if lock is not None:
-                lock.release()
-
+    is_open = settings.auth is Auth.OFF and everybody is None
+    context = Context(
+        database=database,
+        clock=clock,
+        machine=Machine(database, clock, action_table(settings, database, clock), _tuning(settings, role)),
+        gate=Gate(database, Throttle(), ANYBODY if is_open else everybody),
+        zone=settings.timezone,
+        commands=settings.commands.keys(),
+        public_url=settings.public_url,
+    )
     application = FastAPIOffline(
         redoc_url=None,
+        max_body_size=LARGEST_BODY,
         title="Beffroi",
         version=__version__,
-        lifespan=lifespan,
+        lifespan=lambda _: _alive(context, timer),
         summary="A scheduler for small operations teams.",
     )
-    application.state.context = Context(database, clock, machine, settings.timezone, settings.commands.keys())
+    application.state.context = context
+    application.add_middleware(Shield, is_open=is_open, public_url=settings.public_url)
     errors.install(application)
     for router in ROUTERS if role is Role.SERVE else (health.router,):
         application.include_router(router)
     return application
+
+
+@asynccontextmanager
+async def _alive(context: Context, timer: bool) -> AsyncIterator[None]:
+    """From start to stop: the file is ours, the schema is right, the timer is armed."""
+    database = context.database
+    make_folder(database.url)
+    lock = lock_sqlite(database.url)
+    try:
+        await run_in_threadpool(prepare, database, context.clock)
+        if timer:
+            keep_steady()
+            await run_in_threadpool(context.machine.start)
+        yield
+        await run_in_threadpool(context.machine.stop)
+    finally:
+        database.close()
+        if lock is not None:
+            lock.release()
+
+
+def first_visit(application: FastAPI) -> str | None:
+    """Return the path of the page that makes the first account; None when it is not wanted any more."""
+    context: Context = application.state.context
+    if context.gate.is_open:
+        return None
+    with context.database.write() as session:
+        key = setup_key(session, context.clock.now())
+    return f"/ui/welcome?key={key}" if key else None
 
 
 def clock_of(database: Database) -> Clock:

@@ -3,11 +3,20 @@
 import os
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import tomlkit
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,6 +29,7 @@ from sqlalchemy.exc import ArgumentError
 from tomlkit.exceptions import TOMLKitError
 
 from beffroi.clients.process import Program
+from beffroi.core.access import Role
 from beffroi.core.durations import Duration, PositiveDuration
 from beffroi.core.errors import SettingsError
 from beffroi.core.moments import ZoneName
@@ -27,6 +37,13 @@ from beffroi.core.moments import ZoneName
 PREFIX = "BEFFROI_"
 CONFIG_VARIABLE = "BEFFROI_CONFIG"
 DEFAULT_CONFIG = "beffroi.toml"
+
+
+class Auth(StrEnum):
+    """Whether people and programs must say who they are."""
+
+    ON = "on"
+    OFF = "off"
 
 
 class LogFormat(StrEnum):
@@ -61,6 +78,30 @@ class Settings(BaseSettings):
     listen: Annotated[
         Listing, Field(min_length=1, description="Addresses to serve on, `host:port`, separated by commas.")
     ] = ["127.0.0.1:8000"]
+    auth: Annotated[
+        Auth,
+        Field(description="`off`: nobody signs in, which is refused unless only this machine can reach us."),
+    ] = Auth.ON
+    public_url: Annotated[
+        str | None,
+        Field(pattern=r"^https?://[^/?#]+$", description="Where people find us, when a proxy is in front."),
+    ] = None
+    trusted_proxies: Annotated[
+        Listing,
+        Field(description="Addresses or networks of proxies whose `X-Forwarded-*` headers are believed."),
+    ] = []
+    oidc_issuer: Annotated[
+        str | None,
+        Field(pattern=r"^https?://", description="The OpenID Connect provider by which people sign in."),
+    ] = None
+    oidc_client_id: Annotated[str | None, Field(description="What the provider calls us.")] = None
+    oidc_client_secret: Annotated[SecretStr | None, Field(description="Our password at the provider.")] = None
+    oidc_role: Annotated[
+        Role | None,
+        Field(
+            description="The role of whom the provider sends for the first time; empty: they need an account."
+        ),
+    ] = None
     timezone: Annotated[
         ZoneName, Field(description="The zone in which moments without an offset are read.")
     ] = "UTC"
@@ -104,9 +145,9 @@ class Settings(BaseSettings):
         dict[str, Program], Field(description="The commands that `command` actions may call, by name.")
     ] = {}
 
-    @field_validator("history_age", "history_count", mode="before")
+    @field_validator("history_age", "history_count", "public_url", "oidc_issuer", "oidc_role", mode="before")
     @classmethod
-    def _empty_is_unbounded(cls, value: Any) -> Any:
+    def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
 
     @field_validator("database_url")
@@ -138,6 +179,28 @@ class Settings(BaseSettings):
             split_address(address)
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(f"{network!r} is not an address or a network such as '10.0.0.0/8'") from None
+        return value
+
+    @model_validator(mode="after")
+    def _is_not_open_to_the_network(self) -> Self:
+        reachable = [address for address in self.listen if not is_loopback(split_address(address)[0])]
+        if self.auth is Auth.OFF and reachable:
+            raise ValueError(
+                f"auth: with sign-in off, everybody who reaches {', '.join(reachable)} could do everything. "
+                "Listen on 127.0.0.1 alone, or set BEFFROI_AUTH=on"
+            )
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret):
+            raise ValueError("oidc_issuer: needs oidc_client_id and oidc_client_secret too")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -157,6 +220,11 @@ def split_address(address: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"{address!r} is not an address; write 'host:port', such as '127.0.0.1:8000'")
     return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host."""
+    return host in ("127.0.0.1", "::1", "localhost")
 
 
 def config_path() -> Path | None:
@@ -181,13 +249,12 @@ def load() -> Settings:
 def warnings(settings: Settings) -> list[str]:
     """Say what is valid, yet probably not meant."""
     found = []
-    for address in settings.listen:
-        host, _ = split_address(address)
-        if host not in ("127.0.0.1", "::1", "localhost"):
-            found.append(
-                f"listen: {address} can be reached from the network, and this version has no sign-in: "
-                "whoever reaches it can change every job."
-            )
+    reachable = any(not is_loopback(split_address(address)[0]) for address in settings.listen)
+    if reachable and not (settings.public_url or "").startswith("https://"):
+        found.append(
+            "listen: passwords and tokens cross the network unencrypted unless a proxy with TLS is in front; "
+            "say so with public_url = 'https://...'."
+        )
     for name, command in settings.commands.items():
         program = Path(command.argv[0])
         if program.is_absolute() and not os.access(program, os.X_OK):
@@ -215,7 +282,11 @@ def _check_config_file() -> None:
 
 def _refuse_unknown_variables() -> None:
     """A misspelt variable must not be ignored: nobody would notice until it matters."""
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | {CONFIG_VARIABLE, URL_VARIABLE}
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | {
+        CONFIG_VARIABLE,
+        URL_VARIABLE,
+        TOKEN_VARIABLE,
+    }
     known |= {f"{name}_FILE" for name in known}
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
@@ -225,7 +296,8 @@ def _refuse_unknown_variables() -> None:
 
 
 URL_VARIABLE = "BEFFROI_URL"
-"""Where the command line finds the server; read by the command line itself."""
+TOKEN_VARIABLE = "BEFFROI_TOKEN"
+"""Where the command line finds the server, and who it is there; read by the command line itself."""
 
 
 def _names() -> list[str]:
@@ -251,6 +323,8 @@ def _secrets_from_files() -> dict[str, str]:
 
 def _sentence(error: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
+    if not where:
+        return str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return f"{where}: no such setting; known are: {', '.join(sorted(Settings.model_fields))}"
     message = str(error["msg"]).removeprefix("Value error, ")

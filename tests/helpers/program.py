@@ -52,7 +52,7 @@ class Program:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
-        self.environment = {"BEFFROI_LISTEN": self.address, **variables}
+        self.environment = {"BEFFROI_LISTEN": self.address, "BEFFROI_AUTH": "off", **variables}
         self.log = folder / f"{command}-{self.port}.txt"
         self.main: list[str] = [sys.executable, "-m", "beffroi"]
         self.process: subprocess.Popen[bytes] | None = None

@@ -9,13 +9,14 @@ from fastapi.testclient import TestClient
 
 from beffroi.app import create_app
 from beffroi.clients.process import Program
-from beffroi.settings import Settings
+from beffroi.settings import Auth, Settings
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
         database_url=f"sqlite:///{tmp_path}/scheduler.db",
+        auth=Auth.OFF,
         timezone="Europe/Paris",
         drain=timedelta(seconds=2),
         commands={"backup": Program(argv=["/bin/true"])},
@@ -24,5 +25,5 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings)) as made:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as made:
         yield made

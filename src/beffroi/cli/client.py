@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from beffroi.cli.render import fail
-from beffroi.settings import URL_VARIABLE, Settings, load, split_address
+from beffroi.settings import TOKEN_VARIABLE, URL_VARIABLE, Settings, load, split_address
 
 TIMEOUT = 30.0
 PAGE = 500
@@ -69,7 +69,9 @@ async def _request(method: str, path: str, json: Any, params: dict[str, Any]) ->
 
 
 async def _over_network(url: str, method: str, path: str, json: Any, params: dict[str, Any]) -> Reply:
-    async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False) as client:
+    token = os.environ.get(TOKEN_VARIABLE)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False, headers=headers) as client:
         try:
             return await _send(client, method, path, json, params)
         except httpx2.ConnectError:
@@ -84,8 +86,9 @@ async def _over_network(url: str, method: str, path: str, json: Any, params: dic
 
 async def _in_process(settings: Settings, method: str, path: str, json: Any, params: dict[str, Any]) -> Reply:
     from beffroi.app import create_app
+    from beffroi.domains.accounts.gate import COMMAND_LINE
 
-    app = create_app(settings, timer=False)
+    app = create_app(settings, timer=False, everybody=COMMAND_LINE)
     transport = httpx2.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -113,6 +116,8 @@ def _own_url(settings: Settings) -> str:
 
 
 def _detail(reply: Reply) -> str:
+    if reply.status == 401:
+        return f"The server asks who you are: make a token on its pages, and put it into {TOKEN_VARIABLE}."
     body = reply.body
     return (
         str(body["detail"]) if isinstance(body, dict) and "detail" in body else f"Refused ({reply.status})."

@@ -6,18 +6,19 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Annotated
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
 from beffroi import events, logs
-from beffroi.app import create_app
+from beffroi.app import create_app, first_visit
 from beffroi.cli.render import err, out, print_json
 from beffroi.core.errors import SettingsError
 from beffroi.engine.models import Role
@@ -137,14 +138,19 @@ def _serve(settings: Settings, hints: bool, role: Role = Role.SERVE) -> None:
     # Everything that can be wrong is tried before anything is started, and ends in one sentence.
     url = _try_database(settings)
     sockets = [_bind(address) for address in settings.listen]
+    application = create_app(settings, role=role)
     config = uvicorn.Config(
-        create_app(settings, role=role),
+        application,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
     )
     server = _Server(config)
+    if role is Role.SERVE and sockets:
+        server.welcome = lambda: _welcome(application, settings.public_url or _url(sockets[0]))
     if role is Role.SERVE:
         events.serving(settings.listen, url.render_as_string())
     else:
@@ -154,6 +160,11 @@ def _serve(settings: Settings, hints: bool, role: Role = Role.SERVE) -> None:
     asyncio.run(server.serve(sockets=sockets))
     if not server.started:
         raise typer.Exit(2)
+
+
+def _welcome(application: FastAPI, url: str) -> None:
+    if path := first_visit(application):
+        typer.echo(f"\nNobody has an account yet. Make the first one here, within a day:\n\n  {url}{path}\n")
 
 
 def _try_database(settings: Settings) -> URL:
@@ -178,6 +189,13 @@ class _Server(uvicorn.Server):
 
     It wakes up once a second, for the `Date` header, where Uvicorn's own does so ten times.
     """
+
+    welcome: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.welcome is not None:
+            await asyncio.to_thread(self.welcome)
 
     async def main_loop(self) -> None:
         self._told_to_stop = asyncio.Event()

@@ -65,3 +65,19 @@ class PermanentError(ActionError):
     """The action failed and would fail again in the same way: retrying is useless."""
 
     retryable = False
+
+
+class UnknownCallerError(BeffroiError):
+    """Sign in, or send a token: `Authorization: Bearer ...`."""
+
+
+class ForbiddenError(BeffroiError):
+    """Your role does not allow this."""
+
+
+class TooManyError(BeffroiError):
+    """Too many attempts; wait a little."""
+
+    def __init__(self, message: str | None = None, *, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -36,6 +36,7 @@ class Origin(StrEnum):
 # SQLite uses a partial index only for a query that repeats its condition to the letter; a bound
 # parameter will not do. So the conditions are written once, here, for the indexes and the queries.
 IS_OPEN = text("run.state IN ('planned', 'running')")
+WENT_WRONG = text("run.state IN ('failed', 'missed', 'skipped', 'cancelled')")
 IS_FAILING = text("job.health = 'failing'")
 
 
@@ -104,6 +105,14 @@ class Run(SQLModel, table=True):
         # condition does not name the node: that would make each claim write all indexes anew.
         Index("run_in_hand", "job_id", postgresql_where=text("state IN ('planned', 'running')")).ddl_if(
             dialect="postgresql"
+        ),
+        # Few among many: what a person looks for is not to be searched for in the whole ledger.
+        Index(
+            "run_went_wrong",
+            "job_id",
+            "scheduled_for",
+            sqlite_where=text("state IN ('failed', 'missed', 'skipped', 'cancelled')"),
+            postgresql_where=text("state IN ('failed', 'missed', 'skipped', 'cancelled')"),
         ),
         Index(
             "run_open",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
@@ -10,11 +11,15 @@ from beffroi.engine.clock import Clock
 from beffroi.engine.machine import Machine
 from beffroi.store.db import Database
 
+if TYPE_CHECKING:
+    from beffroi.web.access import Gate
+
 
 @dataclass(frozen=True)
 class Context:
     """`zone`: where moments without an offset are read. `commands`: the names that may be called.
 
+    `gate`: who may come in. `public_url`: where people find us, when it is not where we listen.
     `writers`: requests that write wait for each other here, not in the threads that all requests
     share: as many waiters as there are threads would leave none to the one they wait for.
     """
@@ -22,8 +27,10 @@ class Context:
     database: Database
     clock: Clock
     machine: Machine
+    gate: "Gate"
     zone: str
     commands: Collection[str]
+    public_url: str | None = None
     writers: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Header, Query
-from fastapi.concurrency import contextmanager_in_threadpool
+from fastapi import Depends, Header, Query, Request
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from sqlmodel import Session
 
+from beffroi.core.access import Deed
 from beffroi.core.errors import InvalidError, StaleError
 from beffroi.core.moments import in_utc
 from beffroi.engine.queue import CHANGED, queue_of
+from beffroi.web.access import caller_of, visitor_of
+from beffroi.web.audit import Trail, followed
 from beffroi.web.context import Context, context_of
 
 Ctx = Annotated[Context, Depends(context_of)]
@@ -21,10 +24,27 @@ def _reading(context: Ctx) -> Iterator[Session]:
         yield session
 
 
-async def _writing(context: Ctx) -> AsyncIterator[Session]:
+async def _writing(request: Request, context: Ctx) -> AsyncIterator[Session]:
     async with context.writers, contextmanager_in_threadpool(context.database.write()) as session:
-        yield session
-        queue_of(session).tell(session, CHANGED)
+        with followed(session) as trail:
+            yield session
+            await run_in_threadpool(_conclude, session, request, context, trail)
+
+
+def _conclude(session: Session, request: Request, context: Context, trail: Trail) -> None:
+    """Write down who did this, and tell the other machines; nothing of it when all was taken back."""
+    session.flush()
+    if not trail.was_undone:
+        deed = Deed(
+            at=context.clock.now(),
+            caller=caller_of(request),
+            address=visitor_of(request).address,
+            action=request.scope["route"].name,
+            subject=request.url.path,
+            changes=trail.changes,
+        )
+        context.gate.record(session, deed)
+    queue_of(session).tell(session, CHANGED)
 
 
 def _now(context: Ctx) -> datetime:

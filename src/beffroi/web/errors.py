@@ -15,7 +15,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from beffroi import events
-from beffroi.core.errors import BeffroiError, ConflictError, InvalidError, NotFoundError, StaleError
+from beffroi.core.errors import (
+    BeffroiError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    StaleError,
+    TooManyError,
+    UnknownCallerError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -24,6 +33,9 @@ STATUS: Mapping[type[BeffroiError], HTTPStatus] = {
     ConflictError: HTTPStatus.CONFLICT,
     StaleError: HTTPStatus.PRECONDITION_FAILED,
     InvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnknownCallerError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 
@@ -89,7 +101,15 @@ async def _on_beffroi_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, InvalidError):
         detail = f"{error.field}: {error.message}"
         return problem(request, status, detail, [FieldProblem(field=error.field, message=error.message)])
-    return problem(request, status, error.message)
+    return problem(request, status, error.message, headers=_hints(error))
+
+
+def _hints(error: BeffroiError) -> dict[str, str]:
+    if isinstance(error, UnknownCallerError):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, TooManyError):
+        return {"Retry-After": str(max(1, int(error.retry_after.total_seconds())))}
+    return {}
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:

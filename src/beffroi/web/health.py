@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from beffroi.web.access import ANYBODY
 from beffroi.web.deps import Ctx
 
 router = APIRouter(tags=["health"])
@@ -20,7 +21,11 @@ class HealthView(BaseModel):
     unwritten_outcomes: Annotated[int, Field(description="Outcomes that wait to be written.")]
 
 
-@router.get("/health", responses={503: {"model": HealthView, "description": "The timer is not armed."}})
+@router.get(
+    "/health",
+    dependencies=[ANYBODY],
+    responses={503: {"model": HealthView, "description": "The timer is not armed."}},
+)
 def health(response: Response, context: Ctx) -> HealthView:
     """Say whether the timer is armed; 503 when it is not. The database is not asked."""
     troubles = context.machine.troubles

@@ -12,10 +12,11 @@ from beffroi.core.outcomes import State
 from beffroi.engine import nodes
 from beffroi.engine.models import Node, Role, Run
 from beffroi.engine.nodes import NodeState
+from beffroi.web.access import ADMIN, VIEWER
 from beffroi.web.deps import Now, Reading, Writing
 from beffroi.web.errors import PROBLEMS
 
-router = APIRouter(tags=["nodes"], responses=PROBLEMS)
+router = APIRouter(tags=["nodes"], responses=PROBLEMS, dependencies=[VIEWER])
 
 HEARD_OF = timedelta(days=1)
 """Nodes that were silent for longer are not listed."""
@@ -53,13 +54,13 @@ def list_nodes(session: Reading, now: Now) -> Sequence[NodeView]:
     return _views(session, nodes.list_nodes(session, now - HEARD_OF), now)
 
 
-@router.post("/nodes/{node_id}/drain")
+@router.post("/nodes/{node_id}/drain", dependencies=[ADMIN])
 def drain_node(node_id: UUID, session: Writing, now: Now) -> NodeView:
     """Empty a node: it takes no more runs, gives back those not begun, and lets the others end."""
     return _views(session, [nodes.set_draining(session, str(node_id), True, now)], now)[0]
 
 
-@router.delete("/nodes/{node_id}/drain")
+@router.delete("/nodes/{node_id}/drain", dependencies=[ADMIN])
 def undrain_node(node_id: UUID, session: Writing, now: Now) -> NodeView:
     """Let a node take runs again."""
     return _views(session, [nodes.set_draining(session, str(node_id), False, now)], now)[0]

@@ -30,13 +30,14 @@ from beffroi.engine import jobs as engine
 from beffroi.engine.machine import CANCELLED_BY_HAND
 from beffroi.engine.models import Health, Job, JobState
 from beffroi.engine.queue import CANCEL, queue_of
+from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.deps import Ctx, IfMatch, Limit, Now, Reading, Writing, etag, moment_in_zone
 from beffroi.web.errors import PROBLEMS
 from beffroi.web.paging import page
 from beffroi.web.patch import Deleted, merged
 
-router = APIRouter(tags=["jobs"], responses=PROBLEMS)
-runs_router = APIRouter(tags=["runs"], responses=PROBLEMS)
+router = APIRouter(tags=["jobs"], responses=PROBLEMS, dependencies=[VIEWER])
+runs_router = APIRouter(tags=["runs"], responses=PROBLEMS, dependencies=[VIEWER])
 
 JobId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -63,7 +64,7 @@ def list_jobs(
     return [job_view(job, now) for job in rows]
 
 
-@router.post("/jobs", status_code=status.HTTP_201_CREATED)
+@router.post("/jobs", dependencies=[OPERATOR], status_code=status.HTTP_201_CREATED)
 def create_job(
     spec: JobSpec,
     response: Response,
@@ -84,7 +85,7 @@ def read_job(job_id: JobId, response: Response, session: Reading, now: Now) -> J
     return _tagged(response, service.get(session, job_id), now)
 
 
-@router.put("/jobs/{job_id}")
+@router.put("/jobs/{job_id}", dependencies=[OPERATOR])
 def replace_job(
     job_id: JobId,
     spec: JobSpec,
@@ -101,7 +102,7 @@ def replace_job(
     return _tagged(response, job, now)
 
 
-@router.patch("/jobs/{job_id}")
+@router.patch("/jobs/{job_id}", dependencies=[OPERATOR])
 def change_job(
     job_id: JobId,
     changes: Annotated[dict[str, Any], Body(examples=[{"trigger": {"every": "10s"}}])],
@@ -119,7 +120,7 @@ def change_job(
     return _tagged(response, job, now)
 
 
-@router.delete("/jobs/{job_id}")
+@router.delete("/jobs/{job_id}", dependencies=[OPERATOR])
 def delete_job(job_id: JobId, session: Writing, now: Now, expected: IfMatch) -> Deleted:
     """Delete a job. Its runs stay in the ledger."""
     job = service.lock(session, job_id)
@@ -128,7 +129,7 @@ def delete_job(job_id: JobId, session: Writing, now: Now, expected: IfMatch) -> 
     return Deleted()
 
 
-@router.post("/jobs/{job_id}/pause")
+@router.post("/jobs/{job_id}/pause", dependencies=[OPERATOR])
 def pause_job(
     job_id: JobId,
     response: Response,
@@ -146,7 +147,7 @@ def pause_job(
     return _tagged(response, job, now)
 
 
-@router.post("/jobs/{job_id}/resume")
+@router.post("/jobs/{job_id}/resume", dependencies=[OPERATOR])
 def resume_job(job_id: JobId, response: Response, session: Writing, now: Now, expected: IfMatch) -> JobView:
     """Resume a paused job from now on."""
     job = service.lock(session, job_id)
@@ -156,7 +157,7 @@ def resume_job(job_id: JobId, response: Response, session: Writing, now: Now, ex
     return _tagged(response, job, now)
 
 
-@router.post("/jobs/{job_id}/run", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/jobs/{job_id}/run", dependencies=[OPERATOR], status_code=status.HTTP_202_ACCEPTED)
 def run_job(job_id: JobId, response: Response, session: Writing, now: Now) -> RunAnswer:
     """Run a job now, beside its schedule; also a paused one."""
     run_id = engine.run_now(session, service.lock(session, job_id), now)
@@ -164,7 +165,7 @@ def run_job(job_id: JobId, response: Response, session: Writing, now: Now) -> Ru
     return RunAnswer(run_id=run_id)
 
 
-@router.post("/jobs/{job_id}/skip")
+@router.post("/jobs/{job_id}/skip", dependencies=[OPERATOR])
 def skip_occurrence(
     job_id: JobId,
     response: Response,
@@ -193,7 +194,7 @@ def next_occurrences(
     return upcoming(service.get(session, job_id), n, now)
 
 
-@router.post("/apply")
+@router.post("/apply", dependencies=[OPERATOR])
 def apply_document(document: Document, session: Writing, context: Ctx, now: Now) -> ApplyReport:
     """Make the jobs of a document so: create, change, with `prune` remove. All of it, or nothing."""
     report = declare.apply(session, document, context.commands, now)
@@ -237,7 +238,7 @@ def read_run(run_id: UUID, session: Reading) -> RunView:
     return run_view(*service.get_run(session, str(run_id)))
 
 
-@runs_router.post("/runs/{run_id}/cancel")
+@runs_router.post("/runs/{run_id}/cancel", dependencies=[OPERATOR])
 def cancel_run(run_id: UUID, session: Writing, context: Ctx, now: Now) -> CancelAnswer:
     """Cancel a run: one that waits does not start, one that runs is stopped."""
     run, _ = service.get_run(session, str(run_id))

@@ -15,12 +15,13 @@ from beffroi.domains.workloads.shapes import (
     body_of,
     schedule_view,
 )
+from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.deps import Ctx, IfMatch, Limit, Now, Reading, Writing, etag
 from beffroi.web.errors import PROBLEMS
 from beffroi.web.paging import page
 from beffroi.web.patch import Deleted, merged
 
-router = APIRouter(tags=["schedules"], responses=PROBLEMS)
+router = APIRouter(tags=["schedules"], responses=PROBLEMS, dependencies=[VIEWER])
 
 ScheduleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -42,7 +43,7 @@ def list_schedules(
     return [schedule_view(schedule) for schedule in rows]
 
 
-@router.post("/schedules", status_code=status.HTTP_201_CREATED)
+@router.post("/schedules", dependencies=[OPERATOR], status_code=status.HTTP_201_CREATED)
 def create_schedule(
     body: WorkloadScheduleCreate, response: Response, session: Writing, context: Ctx, now: Now
 ) -> Created:
@@ -61,7 +62,7 @@ def read_schedule(schedule_id: ScheduleId, response: Response, session: Reading)
     return schedule_view(schedule)
 
 
-@router.put("/schedules/{schedule_id}")
+@router.put("/schedules/{schedule_id}", dependencies=[OPERATOR])
 def replace_schedule(
     schedule_id: ScheduleId,
     body: WorkloadScheduleCreate,
@@ -79,7 +80,7 @@ def replace_schedule(
     return schedule_view(schedule)
 
 
-@router.patch("/schedules/{schedule_id}")
+@router.patch("/schedules/{schedule_id}", dependencies=[OPERATOR])
 def change_schedule(
     schedule_id: ScheduleId,
     changes: Annotated[dict[str, Any], Body(examples=[{"active": False}])],
@@ -98,7 +99,7 @@ def change_schedule(
     return schedule_view(schedule)
 
 
-@router.delete("/schedules/{schedule_id}")
+@router.delete("/schedules/{schedule_id}", dependencies=[OPERATOR])
 def delete_schedule(schedule_id: ScheduleId, session: Writing, now: Now, expected: IfMatch) -> Deleted:
     """Delete a schedule, and the job at its edges. The runs stay in the ledger."""
     schedule = service.lock(session, schedule_id)

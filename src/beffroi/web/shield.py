@@ -1,0 +1,109 @@
+"""What is refused before any route is asked, and the headers that every answer carries."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from beffroi.web.errors import problem
+
+LONGEST_QUERY = 8_192
+LARGEST_BODY = 2 * 1024 * 1024
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+DOCS_POLICY = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The page of the API, which is not ours, brings inline script and style."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Shield:
+    """Wraps the application.
+
+    `is_open`: nobody has to sign in, so only names of this very machine are answered to; a web site
+    that points a name of its own at 127.0.0.1 is not.
+    """
+
+    def __init__(self, app: ASGIApp, is_open: bool, public_url: str | None) -> None:
+        self._app = app
+        self._is_open = is_open
+        self._public_host = urlsplit(public_url).netloc.lower() if public_url else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        dressed = _dressed(scope, send)
+        if refusal := self._refusal(Request(scope)):
+            await refusal(scope, receive, dressed)
+        else:
+            await self._app(scope, receive, dressed)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if len(request.scope["query_string"]) > LONGEST_QUERY:
+            return problem(request, HTTPStatus.REQUEST_URI_TOO_LONG, f"At most {LONGEST_QUERY} characters.")
+        host = request.headers.get("host", "").lower()
+        if self._is_open and not _is_this_machine(host):
+            detail = "Sign-in is off, so only this machine is answered to: use http://127.0.0.1 or localhost."
+            return problem(request, HTTPStatus.MISDIRECTED_REQUEST, detail)
+        if request.method not in SAFE and self._comes_from_elsewhere(request, host):
+            return problem(request, HTTPStatus.FORBIDDEN, "The request comes from a page of another site.")
+        return None
+
+    def _comes_from_elsewhere(self, request: Request, host: str) -> bool:
+        """Whether a browser says that another site's page sends this. Programs say nothing, and are no risk.
+
+        Browsers say it themselves (Fetch Metadata), so forms need no token of their own.
+        """
+        site = request.headers.get("sec-fetch-site")
+        if site is not None:
+            return site not in ("same-origin", "none")
+        origin = request.headers.get("origin")
+        if origin is None:
+            return False
+        return urlsplit(origin).netloc.lower() not in (host, self._public_host)
+
+
+def _dressed(scope: Scope, send: Send) -> Callable[[Message], Awaitable[None]]:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            is_docs = scope["path"].startswith("/docs")
+            headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
+            if scope["scheme"] == "https":
+                headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+            if not scope["path"].startswith("/static"):
+                headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return send_with_headers
+
+
+def _is_this_machine(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,217 @@
+"""Who may do what: every route as a stranger, viewer, operator and admin, and what the door keeps out."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from beffroi.app import ROUTERS, create_app
+from beffroi.core.access import Role
+from beffroi.core.errors import SettingsError
+from beffroi.domains.accounts.service import TokenWish
+from beffroi.settings import Auth, Settings, load
+from beffroi.web.access import declared_role
+from beffroi.web.shield import LARGEST_BODY
+from tests.helpers.people import browser_of, database_of, token_of
+
+JOB = {"name": "ping", "trigger": {"kind": "interval", "every": "1h"},
+       "action": {"kind": "http", "url": "http://127.0.0.1:9/"}}  # fmt: skip
+
+ROUTES = [
+    (route, method)
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute)
+    for method in sorted(route.methods or ())
+]
+IDS = [f"{method} {route.path}" for route, method in ROUTES]
+
+CALLERS = [None, *Role]
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The application as it is on a network."""
+    folder = tmp_path_factory.mktemp("door")
+    settings = Settings(database_url=f"sqlite:///{folder}/scheduler.db", listen=["0.0.0.0:8000"])
+    with TestClient(create_app(settings, timer=False), base_url="http://beffroi.example") as made:
+        yield made
+
+
+def headers(client: TestClient, role: Role | None, **wish: Any) -> dict[str, str]:
+    if role is None:
+        return {}
+    return token_of(database_of(client), role, TokenWish("test", role, **wish))
+
+
+@pytest.mark.parametrize(("route", "method"), ROUTES, ids=IDS)
+@pytest.mark.parametrize("caller", CALLERS, ids=str)
+def test_every_route_lets_in_whom_it_says(
+    door: TestClient, route: APIRoute, method: str, caller: Role | None
+) -> None:
+    needed = declared_role(route)
+    path = route.path.replace("{run_id}", "0" * 32).replace("{node_id}", "0" * 32).replace("{at}", "0")
+    while "{" in path:
+        path = f"{path[: path.index('{')]}999999{path[path.index('}') + 1 :]}"
+    answer = door.request(
+        method, path, headers=headers(door, caller), follow_redirects=False, content=b"{}"
+    )  # fmt: skip
+    if needed is None or (caller is not None and caller.includes(needed)):
+        assert answer.status_code not in (401, 403), answer.text
+    elif path.startswith("/ui") and caller is None and method == "GET":
+        assert answer.headers["Location"].startswith("/ui/sign-in?next=")
+    else:
+        assert answer.status_code == (401 if caller is None else 403), answer.text
+
+
+@pytest.mark.parametrize(("route", "method"), ROUTES, ids=IDS)
+def test_what_changes_something_needs_more_than_a_viewer(route: APIRoute, method: str) -> None:
+    needed = declared_role(route)
+    about_oneself = {"/tokens", "/tokens/{token_id}"}
+    if method not in ("GET", "HEAD") and route.path not in about_oneself and needed is not None:
+        assert route.path.startswith("/ui/me") or needed is not Role.VIEWER
+
+
+def test_a_limited_token_opens_only_its_area(door: TestClient) -> None:
+    limited = headers(door, Role.OPERATOR, areas=["jobs"])
+    assert door.get("/jobs", headers=limited).status_code == 200
+    refused = door.get("/runs", headers=limited)
+    assert refused.status_code == 403
+    assert "limited to jobs, not runs" in refused.json()["detail"]
+
+
+def test_a_token_ends_at_its_time_and_when_it_is_revoked(door: TestClient) -> None:
+    cookies = browser_of(database_of(door), Role.OPERATOR)
+    browser = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    soon = (datetime.now(UTC) + timedelta(seconds=0.4)).isoformat()
+    short = door.post("/tokens", json={"name": "short", "expires_at": soon}, headers=browser).json()
+    lasting = door.post("/tokens", json={"name": "lasting", "role": "operator"}, headers=browser).json()
+    bearer = {"Authorization": f"Bearer {lasting['key']}"}
+    assert door.get("/me", headers=bearer).json() == {
+        "name": "the operator (lasting)", "role": "operator", "means": "token",
+    }  # fmt: skip
+    assert door.post("/tokens", json={"name": "child"}, headers=bearer).status_code == 403
+    too_much = door.post("/tokens", json={"name": "x", "role": "admin"}, headers=browser)
+    assert too_much.json()["errors"] == [{"field": "role", "message": "can be at most yours, operator"}]
+    assert all("key" not in token for token in door.get("/tokens", headers=browser).json())
+    assert door.delete(f"/tokens/{lasting['token']['id']}", headers=browser).status_code == 200
+    assert door.get("/me", headers=bearer).status_code == 401
+    while datetime.now(UTC) < datetime.fromisoformat(soon):
+        pass
+    assert door.get("/me", headers={"Authorization": f"Bearer {short['key']}"}).status_code == 401
+
+
+def test_wrong_tokens_are_slowed_down_and_right_ones_are_not(settings: Settings) -> None:
+    asked = settings.model_copy(update={"auth": Auth.ON})
+    with TestClient(create_app(asked, timer=False)) as client:
+        good = token_of(database_of(client), Role.VIEWER)
+        answers = [client.get("/jobs", headers={"Authorization": "Bearer no"}).status_code for _ in range(70)]
+        assert answers[0] == 401
+        assert answers[-1] == 429
+        assert client.get("/jobs", headers=good).status_code == 200
+
+
+def test_every_change_is_in_the_audit_with_before_and_after(door: TestClient) -> None:
+    operator, admin = headers(door, Role.OPERATOR), headers(door, Role.ADMIN)
+    job = door.post("/jobs", json=JOB, headers=operator).json()
+    path = f"/jobs/{job['id']}"
+    door.patch(path, json={"name": "pong"}, headers=operator)
+    door.post(f"{path}/run", headers=operator)
+    assert door.patch(path, json={"name": ""}, headers=operator).status_code == 422, "refused: not a deed"
+    entries = door.get("/audit", params={"subject": path}, headers=admin).json()
+    assert [entry["action"] for entry in entries] == ["run_job", "change_job"]
+    (changed,) = entries[1]["changes"]
+    assert (changed["what"], changed["verb"], changed["id"]) == ("job", "changed", str(job["id"]))
+    assert changed["before"]["name"] == "ping"
+    assert changed["after"]["name"] == "pong"
+    assert entries[1]["actor"] == "the operator (test)"
+    assert entries[1]["address"] == "testclient"
+    created = door.get("/audit", params={"limit": 100}, headers=admin).json()
+    assert all("Bearer" not in str(entry) and "argon2" not in str(entry) for entry in created)
+
+
+def test_what_was_only_tried_is_not_in_the_audit(door: TestClient) -> None:
+    admin = headers(door, Role.ADMIN)
+    before = door.get("/audit", headers=admin).json()[0]["id"]
+    document = {"jobs": [{**JOB, "name": "from a file"}], "dry_run": True}
+    assert door.post("/apply", json=document, headers=admin).json()["created"] == ["from a file"]
+    assert door.get("/audit", headers=admin).json()[0]["id"] == before
+
+
+def test_accounts_are_invited_changed_and_shut_out(door: TestClient) -> None:
+    admin = headers(door, Role.ADMIN)
+    made = door.post("/accounts", json={"name": "ada", "role": "operator"}, headers=admin)
+    assert made.status_code == 201
+    assert made.json()["link"].startswith("http://beffroi.example/ui/welcome?key=")
+    path = f"/accounts/{made.json()['account']['id']}"
+    assert door.post("/accounts", json={"name": "ada"}, headers=admin).status_code == 409
+    assert door.patch(path, json={"role": "viewer"}, headers=admin).json()["role"] == "viewer"
+    assert door.post(f"{path}/invite", headers=admin).json()["link"] != made.json()["link"]
+    assert door.post(f"{path}/sign-out", headers=admin).json() == {"ended": 0}
+    assert door.patch(path, json={"active": False}, headers=admin).json()["active"] is False
+    assert door.delete(path, headers=admin).json() == {"status": "deleted"}
+    assert door.delete(path, headers=admin).status_code == 404
+
+
+def test_the_last_admin_stays(settings: Settings) -> None:
+    asked = settings.model_copy(update={"auth": Auth.ON})
+    with TestClient(create_app(asked, timer=False)) as client:
+        admin = token_of(database_of(client), Role.ADMIN)
+        (account,) = client.get("/accounts", headers=admin).json()
+        path = f"/accounts/{account['id']}"
+        for answer in (
+            client.patch(path, json={"role": "viewer"}, headers=admin),
+            client.patch(path, json={"active": False}, headers=admin),
+            client.delete(path, headers=admin),
+        ):
+            assert answer.status_code == 409
+            assert "last admin" in answer.json()["detail"]
+        assert client.get("/accounts", headers=admin).json() == [account]
+
+
+def test_a_page_of_another_site_can_change_nothing(client: TestClient) -> None:
+    for sent in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ):
+        assert client.post("/jobs", json=JOB, headers=sent).status_code == 403
+    assert client.get("/jobs").json() == []
+    for sent in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://127.0.0.1"}):
+        assert client.post("/jobs", json={**JOB, "name": str(sent)}, headers=sent).status_code == 201
+
+
+def test_open_it_answers_only_to_names_of_this_machine(client: TestClient) -> None:
+    assert client.get("/jobs", headers={"Host": "localhost:8000"}).status_code == 200
+    assert client.get("/jobs", headers={"Host": "[::1]:8000"}).status_code == 200
+    refused = client.get("/jobs", headers={"Host": "rebound.example"})
+    assert refused.status_code == 421
+    assert "Sign-in is off" in refused.json()["detail"]
+
+
+def test_sizes_are_bounded(client: TestClient) -> None:
+    assert client.get("/jobs", params={"name": "x" * 9_000}).status_code == 414
+    large = client.post(
+        "/jobs", content=b" " * (LARGEST_BODY + 1), headers={"Content-Type": "application/json"}
+    )
+    assert large.status_code == 413
+
+
+def test_answers_carry_a_strict_policy(client: TestClient) -> None:
+    answer = client.get("/jobs")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_it_does_not_start_open_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEFFROI_AUTH", "off")
+    load()
+    monkeypatch.setenv("BEFFROI_LISTEN", "127.0.0.1:8000,0.0.0.0:8081")
+    with pytest.raises(SettingsError, match=r"everybody who reaches 0\.0\.0\.0:8081"):
+        load()
