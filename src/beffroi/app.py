@@ -14,11 +14,18 @@ from beffroi import __version__
 from beffroi.actions import action_table
 from beffroi.core.access import Caller
 from beffroi.domains.accounts import api as accounts
+from beffroi.domains.accounts import oidc
+from beffroi.domains.accounts import pages as accounts_pages
 from beffroi.domains.accounts.gate import ANYBODY, Gate
 from beffroi.domains.accounts.service import setup_key
 from beffroi.domains.accounts.throttle import Throttle
 from beffroi.domains.jobs import api as jobs
+from beffroi.domains.jobs import pages as jobs_pages
+from beffroi.domains.jobs import runs_pages
+from beffroi.domains.timeline import pages as timeline_pages
+from beffroi.domains.timeline.figures import Figures
 from beffroi.domains.workloads import api as workloads
+from beffroi.domains.workloads import pages as workloads_pages
 from beffroi.engine.clock import Clock, DatabaseClock, SystemClock
 from beffroi.engine.history import History
 from beffroi.engine.machine import Machine, Tuning
@@ -27,8 +34,10 @@ from beffroi.engine.queue import QUEUE, NoQueue, Queue
 from beffroi.settings import Auth, Settings, load
 from beffroi.store.db import Database, lock_sqlite, make_folder
 from beffroi.store.migrate import migrate, require
-from beffroi.web import errors, health, nodes
+from beffroi.web import errors, health, nodes, search, streams
 from beffroi.web.context import Context
+from beffroi.web.frame import Frame, RefusedError, see_other, show_refused
+from beffroi.web.live import Pulse
 from beffroi.web.shield import LARGEST_BODY, Shield
 
 if TYPE_CHECKING:
@@ -45,6 +54,19 @@ ROUTERS = (
     accounts.router,
     health.router,
 )
+
+PAGES = (
+    timeline_pages.router,
+    jobs_pages.router,
+    runs_pages.router,
+    oidc.router,
+    accounts_pages.router,
+    search.router,
+    streams.router,
+)
+MENU = (timeline_pages.MENU, jobs_pages.MENU, runs_pages.MENU, *accounts_pages.MENU)
+TEMPLATES = {name: f"beffroi.domains.{name}" for name in ("timeline", "jobs", "accounts")}
+FINDERS = (jobs_pages.find, workloads_pages.find, runs_pages.find)
 
 
 def create_app(
@@ -64,11 +86,16 @@ def create_app(
     clock = clock or clock_of(database)
     database.info[QUEUE] = queue_for(database, clock)
     is_open = settings.auth is Auth.OFF and everybody is None
+    throttle = Throttle()
+    pulse = Pulse(database)
     context = Context(
         database=database,
         clock=clock,
         machine=Machine(database, clock, action_table(settings, database, clock), _tuning(settings, role)),
-        gate=Gate(database, Throttle(), ANYBODY if is_open else everybody),
+        gate=Gate(database, throttle, ANYBODY if is_open else everybody),
+        pulse=pulse,
+        frame=Frame(database, pulse, TEMPLATES, MENU),
+        finders=FINDERS,
         zone=settings.timezone,
         commands=settings.commands.keys(),
         public_url=settings.public_url,
@@ -82,11 +109,25 @@ def create_app(
         summary="A scheduler for small operations teams.",
     )
     application.state.context = context
+    application.state.throttle = throttle
     application.add_middleware(Shield, is_open=is_open, public_url=settings.public_url)
     errors.install(application)
-    for router in ROUTERS if role is Role.SERVE else (health.router,):
-        application.include_router(router)
+    if role is Role.SERVE:
+        _furnish(application, context, settings)
+    else:
+        application.include_router(health.router)
     return application
+
+
+def _furnish(application: FastAPI, context: Context, settings: Settings) -> None:
+    """Add what people and programs ask for: the API and the pages."""
+    application.state.figures = Figures()
+    application.state.provider = _provider(settings)
+    application.add_exception_handler(RefusedError, show_refused)
+    for router in (*ROUTERS, *PAGES):
+        application.include_router(router)
+    application.add_route("/", lambda _: see_other("/ui/"), include_in_schema=False)
+    application.mount(context.frame.static_path, context.frame.static, name="static")
 
 
 @asynccontextmanager
@@ -101,6 +142,7 @@ async def _alive(context: Context, timer: bool) -> AsyncIterator[None]:
             keep_steady()
             await run_in_threadpool(context.machine.start)
         yield
+        await run_in_threadpool(context.pulse.close)
         await run_in_threadpool(context.machine.stop)
     finally:
         database.close()
@@ -140,6 +182,13 @@ def prepare(database: Database, clock: Clock) -> None:
         require(database)
     if isinstance(clock, DatabaseClock):
         clock.set()
+
+
+def _provider(settings: Settings) -> oidc.Provider | None:
+    if not (settings.oidc_issuer and settings.oidc_client_id and settings.oidc_client_secret):
+        return None
+    secret = settings.oidc_client_secret.get_secret_value()
+    return oidc.Provider(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_role)
 
 
 def keep_steady() -> None:

@@ -149,6 +149,7 @@ def _serve(settings: Settings, hints: bool, role: Role = Role.SERVE) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
     )
     server = _Server(config)
+    server.stopping = application.state.context.pulse.end_streams
     if role is Role.SERVE and sockets:
         server.welcome = lambda: _welcome(application, settings.public_url or _url(sockets[0]))
     if role is Role.SERVE:
@@ -191,6 +192,7 @@ class _Server(uvicorn.Server):
     """
 
     welcome: Callable[[], None] | None = None
+    stopping: Callable[[], None] = staticmethod(lambda: None)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -206,6 +208,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
+        self.stopping()
         if self._told_to_stop is not None:
             self._main.call_soon_threadsafe(self._told_to_stop.set)
 

@@ -14,11 +14,13 @@ from typing import Any
 
 from beffroi.core.errors import ActionError, PermanentError
 from beffroi.core.outcomes import SUCCEEDED, Outcome, Reason, State
+from beffroi.core.policies import Policy
 from beffroi.engine.backlog import Backlog
 from beffroi.engine.calls import ActionTable, Call, read_params
 from beffroi.engine.clock import Clock
 from beffroi.engine.exact import ExactSelector
 from beffroi.engine.held import HeldRun, Hold
+from beffroi.engine.runs import new_run_id
 from beffroi.engine.settle import Report, refusal
 
 MESSAGE_LIMIT = 2_000
@@ -82,6 +84,18 @@ class Executor:
     def cancel(self, run_id: str, verdict: Outcome) -> bool:
         """Cancel an active run, which then ends with this verdict; False when it is not active here."""
         return self._ask(lambda: self._cancel(run_id, verdict)).result(timeout=5)
+
+    def try_once(self, kind: str, params: str, name: str, seconds: float) -> "Future[Outcome]":
+        """Call an action once, beside all jobs: nothing of it is in the ledger. Called from any thread."""
+        now = self._clock.now()
+        run = HeldRun(new_run_id(), 0, 1, 0, 0, name, kind, params, Policy(), now, now, None)
+        return asyncio.run_coroutine_threadsafe(self._limited(run, seconds), self._loop)
+
+    async def _limited(self, run: HeldRun, seconds: float) -> Outcome:
+        try:
+            return await asyncio.wait_for(self._outcome_of(run), seconds)
+        except TimeoutError:
+            return Outcome(State.FAILED, Reason.TIMEOUT, f"No end within {seconds:g} s.")
 
     def stop(self, seconds: float) -> list[HeldRun]:
         """Wait up to `seconds` for the active runs, interrupt the rest; return those, still open."""

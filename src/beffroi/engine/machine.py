@@ -5,6 +5,7 @@ hears what the others say.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import OperationalError
 
 from beffroi import events
+from beffroi.core.errors import ConflictError
 from beffroi.core.outcomes import Outcome, Reason, State
 from beffroi.engine import nodes, runs
 from beffroi.engine.backlog import Backlog
@@ -129,6 +131,12 @@ class Machine:
     def cancel(self, run_id: str, verdict: Outcome) -> bool:
         """Cancel a run that is active here; False when it is not."""
         return self._started_at is not None and self._executor.cancel(run_id, verdict)
+
+    def try_once(self, kind: str, params: str, name: str, seconds: float) -> "Future[Outcome]":
+        """Call an action once, beside all jobs; ConflictError when this process executes nothing."""
+        if self._started_at is None:
+            raise ConflictError("The timer is not started; nothing can be tried here.")
+        return self._executor.try_once(kind, params, name, seconds)
 
     @property
     def uptime(self) -> timedelta:

@@ -37,6 +37,7 @@ class Origin(StrEnum):
 # parameter will not do. So the conditions are written once, here, for the indexes and the queries.
 IS_OPEN = text("run.state IN ('planned', 'running')")
 WENT_WRONG = text("run.state IN ('failed', 'missed', 'skipped', 'cancelled')")
+IS_SET_ASIDE = text("job.state IN ('paused', 'broken')")
 IS_FAILING = text("job.health = 'failing'")
 
 
@@ -67,6 +68,12 @@ class Job(SQLModel, table=True):
             "id",
             sqlite_where=text("health = 'failing'"),
             postgresql_where=text("health = 'failing'"),
+        ),
+        Index(
+            "job_set_aside",
+            "state",
+            sqlite_where=text("state IN ('paused', 'broken')"),
+            postgresql_where=text("state IN ('paused', 'broken')"),
         ),
         Index("job_owner", "owner"),
         {"sqlite_autoincrement": True},

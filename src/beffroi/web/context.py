@@ -13,13 +13,17 @@ from beffroi.store.db import Database
 
 if TYPE_CHECKING:
     from beffroi.web.access import Gate
+    from beffroi.web.frame import Frame
+    from beffroi.web.live import Pulse
+    from beffroi.web.search import Finder
 
 
 @dataclass(frozen=True)
 class Context:
     """`zone`: where moments without an offset are read. `commands`: the names that may be called.
 
-    `gate`: who may come in. `public_url`: where people find us, when it is not where we listen.
+    `gate`: who may come in. `pulse`: what changed. `frame`: how pages are made. `finders`: what the search
+    box asks, one a domain. `public_url`: where people find us, when it is not where we listen.
     `writers`: requests that write wait for each other here, not in the threads that all requests
     share: as many waiters as there are threads would leave none to the one they wait for.
     """
@@ -28,6 +32,9 @@ class Context:
     clock: Clock
     machine: Machine
     gate: "Gate"
+    pulse: "Pulse"
+    frame: "Frame"
+    finders: "Collection[Finder]"
     zone: str
     commands: Collection[str]
     public_url: str | None = None

@@ -25,6 +25,8 @@ def _reading(context: Ctx) -> Iterator[Session]:
 
 
 async def _writing(request: Request, context: Ctx) -> AsyncIterator[Session]:
+    # Who calls is asked before the database is ours: to note that a key was used is a write of its own.
+    await run_in_threadpool(caller_of, request)
     async with context.writers, contextmanager_in_threadpool(context.database.write()) as session:
         with followed(session) as trail:
             yield session

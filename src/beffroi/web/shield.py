@@ -32,6 +32,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+KEEP = "public, max-age=31536000, immutable"
+"""For files whose path changes with their content."""
+
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -92,8 +95,7 @@ def _dressed(scope: Scope, send: Send) -> Callable[[Message], Awaitable[None]]:
             headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
             if scope["scheme"] == "https":
                 headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-            if not scope["path"].startswith("/static"):
-                headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("Cache-Control", KEEP if scope["path"].startswith("/static/") else "no-store")
         await send(message)
 
     return send_with_headers

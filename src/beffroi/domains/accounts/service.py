@@ -110,6 +110,10 @@ def set_password(account: Account, password: str, now: datetime) -> None:
     account.updated_at = now
 
 
+def is_password(account: Account, password: str) -> bool:
+    return keys.is_password(password, account.password_hash)
+
+
 def with_password(session: Session, name: str, password: str) -> Account | None:
     """Return the account that has this name and this password."""
     account = session.exec(select(Account).where(col(Account.name) == name, col(Account.active))).first()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response, status
+from sqlmodel import Session
 
 from beffroi.core.outcomes import State
 from beffroi.domains.jobs import declare, service
@@ -27,8 +28,8 @@ from beffroi.domains.jobs.shapes import (
     upcoming,
 )
 from beffroi.engine import jobs as engine
-from beffroi.engine.machine import CANCELLED_BY_HAND
-from beffroi.engine.models import Health, Job, JobState
+from beffroi.engine.machine import CANCELLED_BY_HAND, Machine
+from beffroi.engine.models import Health, Job, JobState, Run
 from beffroi.engine.queue import CANCEL, queue_of
 from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.deps import Ctx, IfMatch, Limit, Now, Reading, Writing, etag, moment_in_zone
@@ -242,7 +243,12 @@ def read_run(run_id: UUID, session: Reading) -> RunView:
 def cancel_run(run_id: UUID, session: Writing, context: Ctx, now: Now) -> CancelAnswer:
     """Cancel a run: one that waits does not start, one that runs is stopped."""
     run, _ = service.get_run(session, str(run_id))
-    if context.machine.cancel(run.id, CANCELLED_BY_HAND):
+    return cancel(session, context.machine, run, now)
+
+
+def cancel(session: Session, machine: Machine, run: Run, now: datetime) -> CancelAnswer:
+    """Stop a run here, or tell whoever has it; or take it out of the plan."""
+    if machine.cancel(run.id, CANCELLED_BY_HAND):
         return CancelAnswer(status="cancelling")
     if run.state is State.RUNNING and queue_of(session).is_shared:
         queue_of(session).tell(session, f"{CANCEL}{run.id}")

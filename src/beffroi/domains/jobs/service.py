@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlalchemy import select as select_rows
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from beffroi.core.errors import ConflictError, InvalidError, NotFoundError
 from beffroi.core.outcomes import State
@@ -63,15 +64,21 @@ def find(session: Session, name: str) -> Job | None:
 
 def list_jobs(session: Session, wanted: JobFilter, after: int | None, limit: int) -> Sequence[Job]:
     """Return jobs in order of their ids, from the one after `after` on."""
-    query = select(Job).where(col(Job.deleted_at).is_(None))
+    query = filtered(select(Job), wanted)
+    if after is not None:
+        query = query.where(col(Job.id) > after)
+    return session.exec(query.order_by(col(Job.id)).limit(limit)).all()
+
+
+def filtered(query: SelectOfScalar[Job], wanted: JobFilter) -> SelectOfScalar[Job]:
+    """Leave out the jobs that are deleted, or not wanted."""
+    query = query.where(col(Job.deleted_at).is_(None))
     if wanted.name:
         query = query.where(col(Job.name).contains(wanted.name, autoescape=True))
     for column, value in ((Job.state, wanted.state), (Job.health, wanted.health), (Job.owner, wanted.owner)):
         if value is not None:
             query = query.where(col(column) == value)
-    if after is not None:
-        query = query.where(col(Job.id) > after)
-    return session.exec(query.order_by(col(Job.id)).limit(limit)).all()
+    return query
 
 
 def present_spec(job: Job) -> dict[str, Any]:

@@ -12,8 +12,11 @@ depends_on = None
 
 _WENT_WRONG = sa.text("state IN ('failed', 'missed', 'skipped', 'cancelled')")
 
+_SET_ASIDE = sa.text("state IN ('paused', 'broken')")
+
 
 def upgrade() -> None:
+    op.create_index("job_set_aside", "job", ["state"], sqlite_where=_SET_ASIDE, postgresql_where=_SET_ASIDE)
     op.create_index(
         "run_went_wrong",
         "run",
@@ -98,3 +101,4 @@ def downgrade() -> None:
     for table in ("audit_entry", "invitation", "api_token", "sign_in", "account"):
         op.drop_table(table)
     op.drop_index("run_went_wrong", "run")
+    op.drop_index("job_set_aside", "job")

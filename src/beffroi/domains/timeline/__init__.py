@@ -1,0 +1,1 @@
+"""What was, is and will be, of all tools together: the overview."""
