@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import held, idle, lateness, postgres, throughput
+from benchmarks import held, idle, lateness, pages, postgres, throughput
 from benchmarks.common import Report, hush
 
 
@@ -23,6 +23,7 @@ class Part(StrEnum):
     HELD = "held"
     IDLE = "idle"
     POSTGRES = "postgres"
+    PAGES = "pages"
 
 
 REPORTS: dict[Part, Callable[[bool], list[Report]]] = {
@@ -31,6 +32,7 @@ REPORTS: dict[Part, Callable[[bool], list[Report]]] = {
     Part.HELD: held.report,
     Part.IDLE: idle.report,
     Part.POSTGRES: postgres.report,
+    Part.PAGES: pages.report,
 }
 
 

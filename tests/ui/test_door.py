@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.helpers.program import Program, eventually
+from tests.helpers.provider import provider
 from tests.ui.conftest import Look
 
 PASSWORD = "a tower of bells"
@@ -162,3 +163,38 @@ def test_a_lost_line_shows_and_comes_back(browser: Browser, tmp_path: Path) -> N
     expect(page.locator("table")).to_contain_text("made meanwhile")
     look.close()
     program.stop()
+
+
+def test_by_a_provider(browser: Browser, tmp_path: Path) -> None:
+    with provider() as issuer:
+        settings = {"BEFFROI_OIDC_ISSUER": issuer, "BEFFROI_OIDC_CLIENT_ID": "beffroi"}
+        secret = tmp_path / "secret"
+        secret.write_text("hush", encoding="utf-8")
+        program = Program(
+            tmp_path, BEFFROI_AUTH="on", BEFFROI_OIDC_ROLE="operator",
+            BEFFROI_OIDC_CLIENT_SECRET_FILE=str(secret), **settings,
+        ).start()  # fmt: skip
+        look = Look(browser, program.url)
+        page = look.page
+        page.goto("/ui/sign-in")
+        page.get_by_role("link", name=re.compile("Sign in by")).click()
+        page.get_by_placeholder("sub").fill("linus@example.org")
+        page.get_by_role("button", name="Authorize").click()
+        expect(page.locator(".verdict")).to_be_visible()
+        expect(page.get_by_label("Account and language")).to_have_text("linus@example.org")
+        assert look.page.evaluate("fetch('/me').then(a => a.json())") == {
+            "name": "linus@example.org", "role": "operator", "means": "oidc",
+        }  # fmt: skip
+        page.goto(f"{program.url}/ui/sign-in/back?code=stolen&state=made-up")
+        expect(page.locator("main")).to_contain_text("The provider did not let you in")
+        _a_refusal_at_the_provider_is_told(browser, program)
+        look.close()
+        program.stop()
+
+
+def _a_refusal_at_the_provider_is_told(browser: Browser, program: Program) -> None:
+    look = Look(browser, program.url)
+    look.page.goto("/ui/sign-in/provider")
+    look.page.get_by_role("button", name="Deny").click()
+    expect(look.page.locator("main")).to_contain_text("The provider did not let you in: access_denied")
+    look.close()

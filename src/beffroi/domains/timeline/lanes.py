@@ -20,8 +20,8 @@ REACH = timedelta(hours=12)
 """How far the timeline goes, back and ahead."""
 
 MOST_LANES = 24
-MOST_RUNS = 120
-MOST_WRONG = 60
+MOST_RUNS = 60
+MOST_WRONG = 30
 MOST_AHEAD = 60
 
 
