@@ -13,6 +13,10 @@ def working(concurrency: int, database: str) -> None:
     logger.info("Working, at most {} runs at a time; database {}.", concurrency, database)
 
 
+def sign_in_refused(address: str) -> None:
+    logger.warning("A sign-in from {} was refused: the name or the password was wrong.", address)
+
+
 def migrated(before: str | None, after: str) -> None:
     if before is None:
         logger.info("Database schema made ({}).", after)

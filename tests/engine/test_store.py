@@ -1,23 +1,26 @@
 """The schema that the migrations make is the schema that the code means; the hot queries use indexes."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, update
 from sqlmodel import SQLModel
 
+import beffroi.domains.accounts.models
 import beffroi.domains.workloads.models  # noqa: F401  its tables belong to the schema
 import beffroi.store.migrate as migrations
 from beffroi.core.errors import SettingsError
 from beffroi.core.triggers.interval import Interval
+from beffroi.engine import signals
 from beffroi.engine.models import Job
 from beffroi.store.bulk import _in_powers_of_two
 from beffroi.store.db import Database, lock_sqlite, make_folder
 from beffroi.store.migrate import HEAD, migrate
+from beffroi.store.watch import AWAY, Watch
 from tests.helpers.clock import START
 from tests.helpers.stage import Stage
 
@@ -101,3 +104,21 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     url = Database(f"sqlite:///{tmp_path}/file/scheduler.db").url
     with pytest.raises(SettingsError, match="cannot be written"):
         make_folder(url)
+
+
+def test_the_watch_sees_what_is_written(database: Database) -> None:
+    watch = Watch(database)
+    before = watch.version()
+    if database.is_sqlite:
+        assert watch.version() == before
+    with database.write() as session:
+        signals.absence(session, datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+    assert watch.version() not in (before, AWAY)
+    watch.close()
+
+
+def test_what_may_be_left_out_never_waits_for_a_writer(database: Database) -> None:
+    nothing = update(Job).values(note="x")
+    with database.write():
+        assert database.write_if_free(nothing) is not database.is_sqlite
+    assert database.write_if_free(nothing)

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from beffroi.app import PAGES, ROUTERS, create_app
 from beffroi.core.access import Role
-from beffroi.core.errors import SettingsError
+from beffroi.core.errors import ForbiddenError, SettingsError
+from beffroi.domains.accounts import service
+from beffroi.domains.accounts.models import ApiToken, SignIn
 from beffroi.domains.accounts.service import TokenWish
 from beffroi.settings import Auth, Settings, load
-from beffroi.web.access import declared_role
+from beffroi.web.access import SESSION_COOKIE, declared_role
 from beffroi.web.shield import LARGEST_BODY
-from tests.helpers.people import browser_of, database_of, token_of
+from tests.helpers.people import PASSWORD, add_account, browser_of, database_of, token_of
 
 JOB = {"name": "ping", "trigger": {"kind": "interval", "every": "1h"},
        "action": {"kind": "http", "url": "http://127.0.0.1:9/"}}  # fmt: skip
@@ -53,6 +56,12 @@ def headers(client: TestClient, role: Role | None, **wish: Any) -> dict[str, str
     return token_of(database_of(client), role, TokenWish("test", role, **wish))
 
 
+def browser(client: TestClient, role: Role | None) -> dict[str, str]:
+    """Return what a browser sends in which somebody with this role has just signed in."""
+    cookies = browser_of(database_of(client), role) if role else {}
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+
+
 @pytest.mark.parametrize(("route", "method", "caller"), CASES)
 def test_every_route_lets_in_whom_it_says(
     door: TestClient, route: APIRoute, method: str, caller: Role | None
@@ -62,7 +71,7 @@ def test_every_route_lets_in_whom_it_says(
     while "{" in path:
         path = f"{path[: path.index('{')]}999999{path[path.index('}') + 1 :]}"
     answer = door.request(
-        method, path, headers=headers(door, caller), follow_redirects=False, content=b"{}"
+        method, path, headers=browser(door, caller), follow_redirects=False, content=b"{}"
     )  # fmt: skip
     if needed is None or (caller is not None and caller.includes(needed)):
         assert answer.status_code not in (401, 403), answer.text
@@ -75,7 +84,7 @@ def test_every_route_lets_in_whom_it_says(
 @pytest.mark.parametrize(("route", "method"), ROUTES, ids=IDS)
 def test_what_changes_something_needs_more_than_a_viewer(route: APIRoute, method: str) -> None:
     needed = declared_role(route)
-    about_oneself = {"/tokens", "/tokens/{token_id}"}
+    about_oneself = {"/tokens", "/tokens/{token_id}", "/ui/sign-out"}
     if method not in ("GET", "HEAD") and route.path not in about_oneself and needed is not None:
         assert route.path.startswith("/ui/me") or needed is not Role.VIEWER
 
@@ -89,20 +98,19 @@ def test_a_limited_token_opens_only_its_area(door: TestClient) -> None:
 
 
 def test_a_token_ends_at_its_time_and_when_it_is_revoked(door: TestClient) -> None:
-    cookies = browser_of(database_of(door), Role.OPERATOR)
-    browser = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    operator = browser(door, Role.OPERATOR)
     soon = (datetime.now(UTC) + timedelta(seconds=0.4)).isoformat()
-    short = door.post("/tokens", json={"name": "short", "expires_at": soon}, headers=browser).json()
-    lasting = door.post("/tokens", json={"name": "lasting", "role": "operator"}, headers=browser).json()
+    short = door.post("/tokens", json={"name": "short", "expires_at": soon}, headers=operator).json()
+    lasting = door.post("/tokens", json={"name": "lasting", "role": "operator"}, headers=operator).json()
     bearer = {"Authorization": f"Bearer {lasting['key']}"}
     assert door.get("/me", headers=bearer).json() == {
         "name": "the operator (lasting)", "role": "operator", "means": "token",
     }  # fmt: skip
     assert door.post("/tokens", json={"name": "child"}, headers=bearer).status_code == 403
-    too_much = door.post("/tokens", json={"name": "x", "role": "admin"}, headers=browser)
+    too_much = door.post("/tokens", json={"name": "x", "role": "admin"}, headers=operator)
     assert too_much.json()["errors"] == [{"field": "role", "message": "can be at most yours, operator"}]
-    assert all("key" not in token for token in door.get("/tokens", headers=browser).json())
-    assert door.delete(f"/tokens/{lasting['token']['id']}", headers=browser).status_code == 200
+    assert all("key" not in token for token in door.get("/tokens", headers=operator).json())
+    assert door.delete(f"/tokens/{lasting['token']['id']}", headers=operator).status_code == 200
     assert door.get("/me", headers=bearer).status_code == 401
     while datetime.now(UTC) < datetime.fromisoformat(soon):
         pass
@@ -220,3 +228,101 @@ def test_it_does_not_start_open_to_the_network(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("BEFFROI_LISTEN", "127.0.0.1:8000,0.0.0.0:8081")
     with pytest.raises(SettingsError, match=r"everybody who reaches 0\.0\.0\.0:8081"):
         load()
+
+
+def test_an_idle_key_never_waits_for_somebody_who_writes(door: TestClient) -> None:
+    database = database_of(door)
+    token, cookie = token_of(database, Role.VIEWER), browser(door, Role.VIEWER)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    with database.write() as session:
+        session.execute(update(SignIn).values(seen_at=long_ago))
+        session.execute(update(ApiToken).values(last_used_at=long_ago))
+    with database.write():
+        assert door.get("/me", headers=token).status_code == 200
+        assert door.get("/me", headers=cookie).status_code == 200
+        assert door.get("/ui/nothing", headers=cookie).status_code == 404
+    door.get("/me", headers=token)
+    used = [each["last_used_at"] for each in door.get("/tokens", headers=token).json()]
+    assert max(used) > long_ago.isoformat()
+
+
+def test_a_token_does_not_become_a_sign_in(door: TestClient) -> None:
+    token = token_of(database_of(door), Role.VIEWER)
+    fields = {"password": "something long", "again": "something long"}
+    for path in ("/ui/me/password", "/ui/me/sign-out", "/ui/me/tokens"):
+        answer = door.post(path, data=fields, headers=token)
+        assert answer.status_code == 403, path
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_a_success_of_ones_own_does_not_buy_more_guesses(settings: Settings) -> None:
+    asked = settings.model_copy(update={"auth": Auth.ON})
+    with TestClient(create_app(asked, timer=False)) as client:
+        for name, role in (("boss", Role.ADMIN), ("me", Role.VIEWER)):
+            add_account(database_of(client), name, role)
+
+        def sign_in(name: str, password: str) -> int:
+            client.cookies.delete(SESSION_COOKIE)
+            fields = {"name": name, "password": password}
+            return client.post("/ui/sign-in", data=fields, follow_redirects=False).status_code
+
+        assert [sign_in("boss", "a guess") for _ in range(8)] == [422] * 8
+        assert sign_in("me", PASSWORD) == 303
+        assert [sign_in("boss", "a guess") for _ in range(4)] == [422, 422, 429, 429]
+        assert sign_in("me", PASSWORD) == 303, "a browser that is known for this account is counted by itself"
+
+
+def test_strangers_leave_nothing_in_the_audit(door: TestClient) -> None:
+    admin = headers(door, Role.ADMIN)
+    before = door.get("/audit", headers=admin).json()
+    assert door.post("/ui/sign-out").status_code == 401
+    assert door.post("/ui/sign-in", data={"name": "x", "password": "y"}).status_code == 422
+    assert door.get("/audit", headers=admin).json() == before
+
+
+def test_passwords_in_headers_are_for_operators_only(door: TestClient) -> None:
+    operator, viewer, admin = (headers(door, role) for role in (Role.OPERATOR, Role.VIEWER, Role.ADMIN))
+    action = {**JOB["action"], "headers": {"Authorization": "Basic c2VjcmV0"}}  # type: ignore[dict-item]
+    job = door.post("/jobs", json={**JOB, "name": "with a secret", "action": action}, headers=operator).json()
+    path = f"/jobs/{job['id']}"
+    assert door.get(path, headers=operator).json()["action"]["headers"] == action["headers"]
+    assert door.get(path, headers=viewer).json()["action"]["headers"] == {"Authorization": "(hidden)"}
+    assert "c2VjcmV0" not in door.get("/jobs", params={"name": "secret"}, headers=viewer).text
+    assert "c2VjcmV0" not in door.get(f"/ui{path}", headers=viewer).text
+    assert "c2VjcmV0" not in door.get("/audit", headers=admin).text
+
+
+def test_what_a_browser_sends_is_not_believed(client: TestClient) -> None:
+    bold = client.get("/ui/jobs", headers={"Cookie": "beffroi_said=%3Cb%3Ebold%3C%2Fb%3E%20%25d"})
+    assert bold.status_code == 200
+    assert "<b>bold" not in bold.text
+    parts = client.get("/ui/jobs", headers={"X-Part": ",".join(["list"] * 30 + ["nonsense"])}).json()
+    assert list(parts) == ["list"]
+    assert client.post("/jobs", json=JOB, headers={"Origin": "http://["}).status_code == 403
+    missing = client.get("/static/of-another-release/app.js")
+    assert (missing.status_code, missing.headers["Cache-Control"]) == (404, "no-store")
+
+
+def test_what_is_tried_is_in_the_audit(client: TestClient) -> None:
+    fields = {"action": "python", "action.python.entry_point": "noop"}
+    tried = client.post("/ui/jobs/try", data=fields, headers={"X-Part": "tried"})
+    assert "succeeded" in tried.json()["tried"]
+    assert client.get("/audit").json()[0]["action"] == "try_action"
+    assert client.get("/runs").json() == []
+
+
+def test_an_account_for_the_provider_is_claimed_by_nobody_else(door: TestClient) -> None:
+    now = datetime.now(UTC)
+    with database_of(door).write() as session:
+        service.create(session, "linus", Role.ADMIN, "https://one.example", now)
+        for issuer, subject in (("https://other.example", "7"), ("https://one.example", "7")):
+            if issuer == "https://other.example":
+                with pytest.raises(ForbiddenError, match="signs in another way"):
+                    service.from_provider(session, issuer, subject, "linus", Role.VIEWER, now)
+            else:
+                account = service.from_provider(session, issuer, subject, "linus", None, now)
+                assert account.role is Role.ADMIN
+        with pytest.raises(ForbiddenError, match="signs in another way"):
+            service.from_provider(session, "https://one.example", "8", "linus", Role.VIEWER, now)
+        with pytest.raises(ForbiddenError, match="ask an admin"):
+            service.from_provider(session, "https://one.example", "9", "ken", None, now)

@@ -208,9 +208,9 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        self.stopping()
         if self._told_to_stop is not None:
             self._main.call_soon_threadsafe(self._told_to_stop.set)
+            self._main.call_soon_threadsafe(self.stopping)
 
     _told_to_stop: asyncio.Event | None = None
     _main: asyncio.AbstractEventLoop
@@ -233,6 +233,9 @@ def _bind(address: str) -> socket.socket:
         family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Visitors by IPv4 come by an address of their own: mapped into IPv6, all of them look alike.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(where)
         bound.listen(2048)
     except OSError as error:

@@ -61,7 +61,6 @@ class Visitor:
     agent: str
     session_key: str | None = None
     token: str | None = None
-    has_authorization: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,12 @@ class Run(SQLModel, table=True):
             postgresql_where=text("state IN ('failed', 'missed', 'skipped', 'cancelled')"),
         ),
         Index(
+            "run_wrong_newest",
+            "id",
+            sqlite_where=text("state IN ('failed', 'missed', 'skipped', 'cancelled')"),
+            postgresql_where=text("state IN ('failed', 'missed', 'skipped', 'cancelled')"),
+        ),
+        Index(
             "run_open",
             "due_at",
             sqlite_where=text("state IN ('planned', 'running')"),

@@ -224,6 +224,12 @@ def in_hand(session: Session, node_ids: Sequence[str]) -> Sequence[tuple[Run, st
     return [(run, name) for run, name in session.execute(query)]
 
 
+def busy(session: Session, node_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many open runs each of the nodes has in hand; those that have none are left out."""
+    query = select(col(Run.node_id), func.count()).where(IS_OPEN, col(Run.node_id).in_(node_ids))
+    return {str(row[0]): row[1] for row in session.execute(query.group_by(col(Run.node_id)))}
+
+
 def set_draining(session: Session, node_id: str, is_draining: bool, now: datetime) -> Node:
     """Tell a node to take no more runs, or to take runs again; it hears of it at once."""
     node = session.get(Node, node_id)

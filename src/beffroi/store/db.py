@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, Executable, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
@@ -64,7 +64,12 @@ class Database:
         On SQLite writers of this process queue up here, not in SQLite's busy handler, which sleeps
         in steps of milliseconds and is not fair.
         """
-        with self._turn(), Session(self.engine, info=self.info) as session:
+        with self._turn(), self._session_to_write() as session:
+            yield session
+
+    @contextmanager
+    def _session_to_write(self) -> Iterator[Session]:
+        with Session(self.engine, info=self.info) as session:
             session.connection(execution_options={"beffroi_immediate": True})
             try:
                 yield session
@@ -72,6 +77,24 @@ class Database:
             except BaseException:
                 session.rollback()
                 raise
+
+    def write_if_free(self, statement: Executable) -> bool:
+        """Write something that may be left out, unless somebody else is writing; return whether it was.
+
+        Never waits for another writer of this process: that one may be waiting for us.
+        """
+        if not self.is_sqlite:
+            with self.write() as session:
+                session.execute(statement)
+            return True
+        if not self._writer.acquire(blocking=False):
+            return False
+        try:
+            with self._session_to_write() as session:
+                session.execute(statement)
+        finally:
+            self._writer.release()
+        return True
 
     def now(self) -> datetime:
         """Return what the clock of a PostgreSQL server says."""

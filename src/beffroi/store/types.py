@@ -76,3 +76,12 @@ class EnumText(TypeDecorator[StrEnum]):
 
 def _to_text(value: str | None) -> str | None:
     return None if value is None else str(value)
+
+
+UNAUDITED: dict[str, Any] = {"info": {"audited": False}}
+"""For a table whose rows no audit shows: keys, and the audit itself."""
+
+
+def secret() -> dict[str, Any]:
+    """Mark a column whose values no audit shows."""
+    return {"info": {"secret": True}}

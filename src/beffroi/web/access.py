@@ -1,14 +1,14 @@
 """Who calls, and whether they may: every route declares the role that it needs."""
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from sqlmodel import Session
 
-from beffroi.core.access import Caller, Deed, Role, Visitor
-from beffroi.core.errors import UnknownCallerError
+from beffroi.core.access import Caller, Deed, Means, Role, Visitor
+from beffroi.core.errors import ForbiddenError, UnknownCallerError
 from beffroi.web.context import context_of
 
 SESSION_COOKIE = "beffroi_session"
@@ -40,12 +40,28 @@ class Needs:
         return caller
 
 
+class NeedsInPerson(Needs):
+    """A dependency: lets through who has signed in; a token must not become more than it is."""
+
+    def __call__(self, request: Request) -> Caller:
+        caller = super().__call__(request)
+        if caller.means is Means.TOKEN:
+            raise ForbiddenError("A token cannot do this; sign in for that.")
+        return caller
+
+
 class Anybody:
     """A dependency that says of a route that it is for strangers too."""
 
     def __call__(self) -> None:
         return None
 
+
+Known = Annotated[Caller, Depends(Needs(Role.VIEWER))]
+"""Whoever calls, and may at least look."""
+
+InPerson = Annotated[Caller, Depends(NeedsInPerson(Role.VIEWER))]
+"""Whoever has signed in, about their own things."""
 
 VIEWER = Depends(Needs(Role.VIEWER))
 OPERATOR = Depends(Needs(Role.OPERATOR))
@@ -69,7 +85,6 @@ def visitor_of(request: Request) -> Visitor:
         agent=request.headers.get("user-agent", "")[:200],
         session_key=request.cookies.get(SESSION_COOKIE),
         token=token.strip() if kind.lower() == "bearer" else None,
-        has_authorization=bool(kind),
     )
 
 

@@ -1,5 +1,10 @@
-"""Notes what a request changes, row by row, with the values before and after: no verb can forget to."""
+"""Notes what a request changes, row by row, with the values before and after.
 
+It sees what goes through the session's objects, which is how facts are changed; what is written in
+bulk (runs) has the ledger.
+"""
+
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -67,11 +72,6 @@ def followed(session: Session) -> Iterator[Trail]:
             event.remove(session, name, listener)
 
 
-def secret() -> dict[str, Any]:
-    """Mark a column whose values no audit shows."""
-    return {"info": {"secret": True}}
-
-
 def _first(values: Any) -> Any:
     return values[0] if values else None
 
@@ -81,5 +81,17 @@ def _shown(column: Any, value: Any) -> Any:
         return value
     if column.info.get("secret"):
         return HIDDEN
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    text = value.isoformat() if isinstance(value, datetime) else _without_headers(str(value))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _without_headers(text: str) -> str:
+    """Hide the values of HTTP headers in a stored action: that is where passwords are."""
+    if '"headers"' not in text:
+        return text
+    try:
+        stored = json.loads(text)
+        stored["headers"] = dict.fromkeys(stored["headers"], HIDDEN)
+    except (ValueError, TypeError, KeyError):
+        return text
+    return json.dumps(stored, ensure_ascii=False)

@@ -42,11 +42,22 @@ def _conclude(session: Session, request: Request, context: Context, trail: Trail
             caller=caller_of(request),
             address=visitor_of(request).address,
             action=request.scope["route"].name,
-            subject=request.url.path,
+            subject=request.url.path.removeprefix("/ui"),
             changes=trail.changes,
         )
         context.gate.record(session, deed)
     queue_of(session).tell(session, CHANGED)
+
+
+async def _recording(request: Request, context: Ctx) -> AsyncIterator[None]:
+    await run_in_threadpool(caller_of, request)
+    yield
+    async with context.writers, contextmanager_in_threadpool(context.database.write()) as session:
+        await run_in_threadpool(_conclude, session, request, context, Trail())
+
+
+RECORDED = Depends(_recording, scope="function")
+"""For a route that does something, but writes nothing itself: the audit shall know of it."""
 
 
 def _now(context: Ctx) -> datetime:

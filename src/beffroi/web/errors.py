@@ -88,7 +88,7 @@ def problem(
 ) -> Response:
     """Return a problem document as the answer; to somebody who looks at pages, a page."""
     if request.url.path.startswith("/ui") and hasattr(request.app.state, "context"):
-        return _as_page(request, status, detail)
+        return _as_page(request, status, detail, headers)
     body = Problem(
         title=status.phrase,
         status=status,
@@ -101,7 +101,7 @@ def problem(
     )
 
 
-async def _on_beffroi_error(request: Request, error: Exception) -> Response:
+def _on_beffroi_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, BeffroiError), "registered for these only"
     status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if isinstance(error, InvalidError):
@@ -118,14 +118,14 @@ def _hints(error: BeffroiError) -> dict[str, str]:
     return {}
 
 
-async def _on_invalid_request(request: Request, error: Exception) -> Response:
+def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError), "registered for these only"
     problems = problems_of(error)
     detail = "; ".join(f"{item.field}: {item.message}" if item.field else item.message for item in problems)
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, problems)
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
+def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for these only"
     status = HTTPStatus(error.status_code)
     detail = {
@@ -135,17 +135,17 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     return problem(request, status, detail, headers=error.headers)
 
 
-async def _on_unwritable_text(request: Request, error: Exception) -> Response:
+def _on_unwritable_text(request: Request, error: Exception) -> Response:
     detail = "A text of the body holds half a character (a lone surrogate), which cannot be stored."
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
-async def _on_conflict(request: Request, error: Exception) -> Response:
+def _on_conflict(request: Request, error: Exception) -> Response:
     detail = "Somebody else changed the same thing at the same moment. Nothing was changed; try again."
     return problem(request, HTTPStatus.CONFLICT, detail)
 
 
-async def _on_database_away(request: Request, error: Exception) -> Response:
+def _on_database_away(request: Request, error: Exception) -> Response:
     events.request_failed(request.method, request.url.path, error)
     cause = getattr(error, "orig", None)
     reason = str(cause) if isinstance(cause, sqlite3.Error) else "it does not answer"
@@ -153,19 +153,23 @@ async def _on_database_away(request: Request, error: Exception) -> Response:
     return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
 
 
-async def _on_anything(request: Request, error: Exception) -> Response:
+def _on_anything(request: Request, error: Exception) -> Response:
     events.request_failed(request.method, request.url.path, error)
     return problem(
         request, HTTPStatus.INTERNAL_SERVER_ERROR, "This is a fault in Beffroi; the log has its trace."
     )
 
 
-def _as_page(request: Request, status: HTTPStatus, detail: str) -> Response:
+def _as_page(
+    request: Request, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None
+) -> Response:
     if status is HTTPStatus.UNAUTHORIZED and request.method == "GET":
         following = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/ui/sign-in?next={quote(following)}", HTTPStatus.SEE_OTHER)
     frame: Frame = request.app.state.context.frame
-    return frame.error(request, status, detail)
+    answer = frame.error(request, status, detail)
+    answer.headers.update(headers or {})
+    return answer
 
 
 def problems_of(error: RequestValidationError) -> list[FieldProblem]:

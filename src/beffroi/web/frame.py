@@ -1,7 +1,7 @@
 """Pages: a template, what it shows, and the frame around it, made once for all who look at the same."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -64,7 +64,7 @@ class Frame:
     def page(self, request: Request, template: str, values: Values) -> Response:
         """Return a page that shows what is in the database; or only the parts that a script asks for."""
         viewer = viewer_of(request)
-        parts = request.headers.get(PART, "")
+        parts = self._parts(request, template)
         said = request.cookies.get(SAID_COOKIE)
         told = request.headers.get(BEAT, "")
 
@@ -94,23 +94,29 @@ class Frame:
     ) -> Response:
         """Return a page that shows what it is given, for this one request."""
         viewer = viewer_of(request)
-        parts = request.headers.get(PART, "")
+        parts = self._parts(request, template)
         with made_for(viewer):
             made = self._render(template, parts, {**self._surroundings(request, viewer, None), **values})
         kind = "application/json" if parts else "text/html"
         return Response(made, status_code=status, media_type=kind)
 
     def error(self, request: Request, status: HTTPStatus, sentence: str) -> Response:
+        """Return a page that says what is wrong. Who looks is not asked anew: that may be what is wrong."""
+        request.state.caller = getattr(request.state, "caller", None)
         return self.show(request, "error.html", {"status": status, "sentence": sentence}, status)
 
-    def _render(self, template: str, parts: str, values: Mapping[str, Any]) -> str:
+    def _parts(self, request: Request, template: str) -> tuple[str, ...]:
+        """Return which blocks of a template are asked for, each once; none: the whole page."""
+        asked = set(request.headers.get(PART, "")[:200].split(","))
+        return tuple(name for name in self._templates.get_template(template).blocks if name in asked)
+
+    def _render(self, template: str, parts: Sequence[str], values: Mapping[str, Any]) -> str:
         found = self._templates.get_template(template)
         values = {**values, "parts": self._templates.get_template("parts.html").make_module()}
         if not parts:
             return found.render(values)
-        wanted = [name for name in parts.split(",") if name in found.blocks]
         context = found.new_context(dict(values))
-        return json.dumps({name: "".join(found.blocks[name](context)) for name in wanted})
+        return json.dumps({name: "".join(found.blocks[name](context)) for name in parts})
 
     def _surroundings(self, request: Request, viewer: Viewer, said: str | None) -> dict[str, Any]:
         caller = viewer.caller
@@ -118,13 +124,11 @@ class Frame:
             "viewer": viewer,
             "caller": caller,
             "may_operate": caller is not None and caller.role.includes(Role.OPERATOR),
-            "is_admin": caller is not None and caller.role is Role.ADMIN,
             "menu": [item for item in self._menu if caller and caller.role.includes(item.role)],
             "path": request.url.path,
-            "query": request.query_params,
             "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             "languages": LANGUAGES,
-            "said": unquote(said) if said else None,
+            "said": words.gettext(unquote(said)) if said else None,
         }
 
 
@@ -185,7 +189,12 @@ def _environment(rooms: Mapping[str, str]) -> Environment:
     environment.globals["version"] = __version__
     environment.globals["themselves"] = lambda names: {name: name for name in names}
     environment.filters.update(
-        moment=times.moment, ago=times.ago, duration=times.duration, full=times.full, field=times.for_field
+        moment=times.moment,
+        ago=times.ago,
+        duration=times.duration,
+        number=times.number,
+        full=times.full,
+        plain=times.plain,
     )
     return environment
 

@@ -26,6 +26,7 @@ class Pulse:
     def __init__(self, database: Database) -> None:
         self._watch = Watch(database)
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._listeners: set[_Listener] = set()
         self._thread: threading.Thread | None = None
         self._asleep = threading.Event()
@@ -34,7 +35,7 @@ class Pulse:
 
     def version(self) -> str:
         """Return what changes whenever anything is written."""
-        with self._lock:
+        with self._looking:
             return self._watch.version()
 
     async def beats(self) -> AsyncIterator[int | None]:
@@ -70,7 +71,7 @@ class Pulse:
         self.end_streams()
         if (watcher := self._thread) is not None:  # which ends by itself when nobody listens
             watcher.join()
-        with self._lock:
+        with self._looking:
             self._watch.close()
 
     def _join(self, listener: _Listener) -> None:
@@ -89,7 +90,7 @@ class Pulse:
                 if not self._listeners:
                     self._thread = None
                     return
-                present = self._watch.version()
+            present = self.version()
             if present != seen:
                 seen = present
                 self.beat += 1

@@ -21,3 +21,13 @@ def page(
     target = following.path + (f"?{following.query}" if following.query else "")
     response.headers["Link"] = f'<{target}>; rel="next"'
     return rows[:limit]
+
+
+def links(request: Request, after: object | None, following: object | None) -> dict[str, str | None]:
+    """Return where a page's pager leads: to the first page, when this is another, and to the next."""
+    first = request.url.remove_query_params("after") if after else None
+    further = request.url.include_query_params(after=str(following)) if following else None
+    return {
+        "first": f"{first.path}?{first.query}" if first else None,
+        "following": f"{further.path}?{further.query}" if further else None,
+    }

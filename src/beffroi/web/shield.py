@@ -6,8 +6,8 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from beffroi.web.errors import problem
@@ -55,20 +55,22 @@ class Shield:
             await self._app(scope, receive, send)
             return
         dressed = _dressed(scope, send)
-        if refusal := self._refusal(Request(scope)):
-            await refusal(scope, receive, dressed)
+        request = Request(scope)
+        if refusal := self._refusal(request):
+            answer = await run_in_threadpool(problem, request, *refusal)
+            await answer(scope, receive, dressed)
         else:
             await self._app(scope, receive, dressed)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refusal(self, request: Request) -> tuple[HTTPStatus, str] | None:
         if len(request.scope["query_string"]) > LONGEST_QUERY:
-            return problem(request, HTTPStatus.REQUEST_URI_TOO_LONG, f"At most {LONGEST_QUERY} characters.")
+            return (HTTPStatus.REQUEST_URI_TOO_LONG, f"At most {LONGEST_QUERY} characters.")
         host = request.headers.get("host", "").lower()
         if self._is_open and not _is_this_machine(host):
             detail = "Sign-in is off, so only this machine is answered to: use http://127.0.0.1 or localhost."
-            return problem(request, HTTPStatus.MISDIRECTED_REQUEST, detail)
+            return (HTTPStatus.MISDIRECTED_REQUEST, detail)
         if request.method not in SAFE and self._comes_from_elsewhere(request, host):
-            return problem(request, HTTPStatus.FORBIDDEN, "The request comes from a page of another site.")
+            return (HTTPStatus.FORBIDDEN, "The request comes from a page of another site.")
         return None
 
     def _comes_from_elsewhere(self, request: Request, host: str) -> bool:
@@ -82,7 +84,10 @@ class Shield:
         origin = request.headers.get("origin")
         if origin is None:
             return False
-        return urlsplit(origin).netloc.lower() not in (host, self._public_host)
+        try:
+            return urlsplit(origin).netloc.lower() not in (host, self._public_host)
+        except ValueError:
+            return True
 
 
 def _dressed(scope: Scope, send: Send) -> Callable[[Message], Awaitable[None]]:
@@ -95,7 +100,8 @@ def _dressed(scope: Scope, send: Send) -> Callable[[Message], Awaitable[None]]:
             headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
             if scope["scheme"] == "https":
                 headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-            headers.setdefault("Cache-Control", KEEP if scope["path"].startswith("/static/") else "no-store")
+            may_keep = scope["path"].startswith("/static/") and message["status"] in (200, 206, 304)
+            headers.setdefault("Cache-Control", KEEP if may_keep else "no-store")
         await send(message)
 
     return send_with_headers

@@ -53,9 +53,9 @@ def duration(seconds: float | None) -> str:
     if seconds is None or not isfinite(seconds):
         return "–"
     if seconds < 1:
-        return f"{_digits(seconds * 1000)} ms"
+        return f"{number(seconds * 1000)} ms"
     if seconds < 60:
-        return f"{_digits(seconds)} s"
+        return f"{number(seconds)} s"
     whole = round(seconds)
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
@@ -64,16 +64,9 @@ def duration(seconds: float | None) -> str:
     return _("%(days)s days") % {"days": round(whole / 86400)}
 
 
-def _digits(number: float) -> str:
+def number(value: float) -> str:
     """Return a number with three digits, as the viewer's language writes it."""
-    return str(format_decimal(float(f"{number:.3g}"), locale=viewer.current().locale))
-
-
-def for_field(value: datetime | None) -> str:
-    """Return a moment as a form's field holds it: wall time of the viewer's zone."""
-    if value is None:
-        return ""
-    return value.astimezone(viewer.current().zone).strftime("%Y-%m-%dT%H:%M")
+    return str(format_decimal(float(f"{value:.3g}"), locale=viewer.current().locale))
 
 
 def _tag(value: datetime, text: str, kind: str) -> Markup:

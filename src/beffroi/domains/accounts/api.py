@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
-from beffroi.core.access import Caller, Means, Role
+from beffroi.core.access import Means, Role
+from beffroi.core.errors import ConflictError
 from beffroi.core.moments import Moment
 from beffroi.domains.accounts import service
 from beffroi.domains.accounts.models import Account, ApiToken, AuditEntry
 from beffroi.domains.accounts.service import AuditFilter, TokenWish
-from beffroi.web.access import ADMIN, VIEWER, Needs
+from beffroi.web.access import ADMIN, VIEWER, Known
 from beffroi.web.context import Context
 from beffroi.web.deps import Ctx, Limit, Now, Reading, Writing, moment_in_zone
 from beffroi.web.errors import PROBLEMS
@@ -25,7 +26,6 @@ AREAS = ("jobs", "runs", "schedules", "nodes", "accounts", "overview")
 
 router = APIRouter(tags=["accounts"], responses=PROBLEMS, dependencies=[VIEWER])
 
-Viewer = Annotated[Caller, Depends(Needs(Role.VIEWER))]
 Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -53,6 +53,9 @@ class AccountCreate(BaseModel):
 
     name: Name
     role: Role = Role.VIEWER
+    by_provider: Annotated[
+        bool, Field(description="Its owner signs in by the provider, who calls them by this name.")
+    ] = False
 
 
 class AccountChange(BaseModel):
@@ -66,7 +69,7 @@ class InvitationView(BaseModel):
     """`link`: where the owner sets a password, once, within three days. It is not shown again."""
 
     account: AccountView
-    link: str
+    link: str | None
 
 
 class TokenCreate(BaseModel):
@@ -121,7 +124,7 @@ class AuditView(BaseModel):
 
 
 @router.get("/me")
-def who_am_i(caller: Viewer) -> CallerView:
+def who_am_i(caller: Known) -> CallerView:
     """Say who you are taken for."""
     return CallerView(name=caller.name, role=caller.role, means=caller.means)
 
@@ -137,9 +140,10 @@ def create_account(
     body: AccountCreate, request: Request, response: Response, session: Writing, context: Ctx, now: Now
 ) -> InvitationView:
     """Make an account; the answer holds the link by which its owner sets a password."""
-    account, key = service.create(session, body.name, body.role, now)
+    issuer = issuer_of(request) if body.by_provider else None
+    account, key = service.create(session, body.name, body.role, issuer, now)
     response.headers["Location"] = f"/accounts/{account.id}"
-    return InvitationView(account=account_view(account), link=link_of(request, context, key))
+    return InvitationView(account=account_view(account), link=key and link_of(request, context, key))
 
 
 @router.patch("/accounts/{account_id}", dependencies=[ADMIN])
@@ -174,13 +178,13 @@ def sign_out_account(account_id: Id, session: Writing, now: Now) -> SignedOut:
 
 
 @router.get("/tokens")
-def list_tokens(session: Reading, caller: Viewer) -> list[TokenView]:
+def list_tokens(session: Reading, caller: Known) -> list[TokenView]:
     """List your tokens; an admin sees everybody's."""
     return [token_view(token, owner) for token, owner in service.list_tokens(session, caller)]
 
 
 @router.post("/tokens", status_code=status.HTTP_201_CREATED)
-def create_token(body: TokenCreate, session: Writing, caller: Viewer, now: Now) -> TokenCreated:
+def create_token(body: TokenCreate, session: Writing, caller: Known, now: Now) -> TokenCreated:
     """Make a token for a program. The key is in this answer only."""
     wish = TokenWish(body.name, body.role, body.areas, body.expires_at)
     token, key = service.create_token(session, caller, wish, now)
@@ -189,7 +193,7 @@ def create_token(body: TokenCreate, session: Writing, caller: Viewer, now: Now) 
 
 
 @router.delete("/tokens/{token_id}")
-def revoke_token(token_id: Id, session: Writing, caller: Viewer) -> Deleted:
+def revoke_token(token_id: Id, session: Writing, caller: Known) -> Deleted:
     """End a token at once."""
     service.revoke_token(session, caller, token_id)
     return Deleted()
@@ -229,6 +233,15 @@ def token_view(token: ApiToken, owner: str) -> TokenView:
 
 def audit_view(entry: AuditEntry) -> AuditView:
     return AuditView(**entry.model_dump(exclude={"changes"}), changes=json.loads(entry.changes))
+
+
+def issuer_of(request: Request) -> str:
+    """Return who the provider is; ConflictError when none is configured."""
+    provider = request.app.state.provider
+    if provider is None:
+        raise ConflictError("No provider is configured (oidc_issuer).")
+    issuer: str = provider.issuer
+    return issuer
 
 
 def link_of(request: Request, context: Context, key: str) -> str:

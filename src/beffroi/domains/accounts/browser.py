@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from beffroi.core.access import Means
 from beffroi.domains.accounts import service
-from beffroi.domains.accounts.gate import LONGEST
 from beffroi.domains.accounts.models import Account
-from beffroi.domains.accounts.service import DEVICE_IS_KNOWN
+from beffroi.domains.accounts.service import DEVICE_IS_KNOWN, LONGEST
 from beffroi.web.access import SESSION_COOKIE, visitor_of
+from beffroi.web.context import context_of
 from beffroi.web.frame import see_other
 
 DEVICE_COOKIE = "beffroi_device"
@@ -25,7 +25,7 @@ def admit(
     device = request.cookies.get(DEVICE_COOKIE)
     given = service.sign_in(session, account, means, visitor_of(request), device, now)
     answer = see_other(path)
-    is_secure = request.url.scheme == "https"
+    is_secure = "https" in (request.url.scheme, (context_of(request).public_url or "").split(":")[0])
     for name, value, age in (
         (SESSION_COOKIE, given.session, LONGEST),
         (DEVICE_COOKIE, given.device, DEVICE_IS_KNOWN),

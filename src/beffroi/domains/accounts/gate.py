@@ -2,22 +2,23 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Update, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from beffroi.core.access import Caller, Deed, Means, Role, Visitor
 from beffroi.domains.accounts.keys import hash_of
 from beffroi.domains.accounts.models import Account, ApiToken, AuditEntry, SignIn
+from beffroi.domains.accounts.service import is_over
 from beffroi.domains.accounts.throttle import Throttle
 from beffroi.store.db import Database
 
-IDLE = timedelta(days=7)
-LONGEST = timedelta(days=30)
-"""A sign-in ends after so long without a request, and after so long in any case."""
-
 NOTED_EVERY = timedelta(minutes=1)
 """How exactly it is known when something was last used."""
+
+MOST_CHANGES = 200
+"""Rows of which one entry of the audit shows the values."""
 
 ANYBODY = Caller("anybody", Role.ADMIN, Means.OPEN)
 COMMAND_LINE = Caller("command line", Role.ADMIN, Means.COMMAND_LINE)
@@ -35,27 +36,27 @@ class Gate:
     def identify(self, visitor: Visitor, now: datetime) -> Caller | None:
         if self._everybody is not None:
             return self._everybody
-        if visitor.has_authorization:
-            return self._by_token(visitor, now)
+        if visitor.token is not None:
+            return self._by_token(visitor, visitor.token, now)
         return self._by_session(visitor, now) if visitor.session_key else None
 
     def record(self, session: Session, deed: Deed) -> None:
         caller = deed.caller
         entry = AuditEntry(
             at=deed.at,
-            actor=caller.name if caller else "a stranger",
+            actor=caller.name[:210] if caller else "a stranger",
             means=caller.means if caller else None,
-            address=deed.address,
+            address=deed.address[:64],
             action=deed.action,
             subject=deed.subject[:500],
-            changes=json.dumps(list(deed.changes), ensure_ascii=False),
+            changes=json.dumps(_bounded(list(deed.changes)), ensure_ascii=False),
         )
         session.add(entry)
 
-    def _by_token(self, visitor: Visitor, now: datetime) -> Caller | None:
+    def _by_token(self, visitor: Visitor, token_key: str, now: datetime) -> Caller | None:
         with self._database.read() as session:
             query = select(ApiToken, Account).join(Account).where(col(Account.active))
-            found = session.exec(query.where(col(ApiToken.key_hash) == hash_of(visitor.token or ""))).first()
+            found = session.exec(query.where(col(ApiToken.key_hash) == hash_of(token_key))).first()
         if found is None or (found[0].expires_at or now) < now:
             self._throttle.count_bad_token(visitor.address)
             return None
@@ -63,7 +64,7 @@ class Gate:
         if token.last_used_at is None or now - token.last_used_at > NOTED_EVERY:
             mine = col(ApiToken.id) == token.id
             used = {"last_used_at": now, "last_used_from": visitor.address[:64]}
-            self._note(update(ApiToken).where(mine).values(used))
+            self._database.write_if_free(update(ApiToken).where(mine).values(used))
         areas = frozenset(token.areas.split(",")) if token.areas else None
         role = min(token.role, account.role, key=list(Role).index)
         return Caller(f"{account.name} ({token.name})", role, Means.TOKEN, account.id, areas)
@@ -81,13 +82,15 @@ class Gate:
             return None
         if now - sign_in.seen_at > NOTED_EVERY:
             mine = col(SignIn.key_hash) == sign_in.key_hash
-            self._note(update(SignIn).where(mine).values(seen_at=now))
+            self._database.write_if_free(update(SignIn).where(mine).values(seen_at=now))
         return Caller(account.name, account.role, sign_in.means, account.id)
 
-    def _note(self, use: Update) -> None:
-        with self._database.write() as session:
-            session.execute(use)
 
-
-def is_over(sign_in: SignIn, now: datetime) -> bool:
-    return sign_in.ended_at is not None or now - sign_in.seen_at > IDLE or now - sign_in.created_at > LONGEST
+def _bounded(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep an entry readable: of a whole file that was applied the first rows, and how many more."""
+    if len(changes) <= MOST_CHANGES:
+        return changes
+    return [
+        *changes[:MOST_CHANGES],
+        {"what": "more", "id": str(len(changes) - MOST_CHANGES), "verb": "changed"},
+    ]

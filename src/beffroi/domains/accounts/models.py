@@ -6,10 +6,7 @@ from sqlalchemy import Index, String, Text
 from sqlmodel import Field, SQLModel
 
 from beffroi.core.access import Means, Role
-from beffroi.store.types import EnumText, UtcDateTime
-from beffroi.web.audit import secret
-
-_NO_AUDIT = {"info": {"audited": False}}
+from beffroi.store.types import UNAUDITED, EnumText, UtcDateTime, secret
 
 
 class Account(SQLModel, table=True):
@@ -39,7 +36,7 @@ class SignIn(SQLModel, table=True):
     __table_args__ = (
         Index("sign_in_account", "account_id"),
         Index("sign_in_device", "device_hash"),
-        _NO_AUDIT,
+        UNAUDITED,
     )
 
     key_hash: str = Field(primary_key=True, sa_type=String(64))
@@ -78,7 +75,7 @@ class ApiToken(SQLModel, table=True):
 class Invitation(SQLModel, table=True):
     """A link that works once. Without an account it is the first one's, which becomes an admin."""
 
-    __table_args__ = (Index("invitation_account", "account_id"), _NO_AUDIT)
+    __table_args__ = (Index("invitation_account", "account_id"), UNAUDITED)
 
     key_hash: str = Field(primary_key=True, sa_type=String(64))
     account_id: int | None = Field(default=None, foreign_key="account.id")
@@ -90,11 +87,11 @@ class AuditEntry(SQLModel, table=True):
     """What somebody did. `subject` is the path it was done at; `changes` the rows, as JSON."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (Index("audit_entry_subject", "subject"), {"sqlite_autoincrement": True, **_NO_AUDIT})
+    __table_args__ = ({"sqlite_autoincrement": True, **UNAUDITED},)
 
     id: int | None = Field(default=None, primary_key=True)
     at: datetime = Field(sa_type=UtcDateTime)
-    actor: str = Field(sa_type=String(100))
+    actor: str = Field(sa_type=String(210))
     means: Means | None = Field(default=None, sa_type=EnumText(Means))
     address: str = Field(sa_type=String(64))
     action: str = Field(sa_type=String(100))

@@ -2,11 +2,10 @@
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx2
-from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from beffroi.core.access import Caller, Means, Role
@@ -15,7 +14,7 @@ from beffroi.domains.accounts import service
 from beffroi.domains.accounts.browser import admit
 from beffroi.web.access import ANYBODY
 from beffroi.web.context import context_of
-from beffroi.web.deps import Ctx, Now, Writing
+from beffroi.web.deps import Now, Writing
 
 if TYPE_CHECKING:
     from authlib.integrations.starlette_client import StarletteOAuth2App
@@ -60,30 +59,12 @@ async def go_to_provider(request: Request) -> Response:
     return answer
 
 
-@router.get("/back", name="sign_in_by_provider", dependencies=[ANYBODY])
-async def back_from_provider(request: Request, context: Ctx, session: Writing, now: Now) -> Response:
-    """Let in whom the provider sends, when it says who they are."""
-    provider = _provider(request)
-    claims = await _claims(request, provider)
-    name = str(claims.get("preferred_username") or claims.get("email") or claims["sub"])[:100]
-
-    def let_in() -> Response:
-        account = service.from_provider(
-            session, provider.issuer, str(claims["sub"])[:255], name, provider.role, now
-        )
-        request.state.caller = Caller(account.name, account.role, Means.OIDC, account.id)
-        return admit(request, session, account, Means.OIDC, "/ui/", now)
-
-    answer = await run_in_threadpool(let_in)
-    answer.delete_cookie(STATE_COOKIE, path="/ui/sign-in")
-    return answer
-
-
-async def _claims(request: Request, provider: Provider) -> dict[str, Any]:
+async def _claims(request: Request) -> dict[str, Any]:
     """Return what the provider says of somebody: signed, for us, in answer to this very browser."""
     from authlib.integrations.starlette_client import OAuthError
     from joserfc.errors import JoseError
 
+    provider = _provider(request)
     request.scope["session"] = _unpacked(request.cookies.get(STATE_COOKIE, ""))
     try:
         token = await provider.client.authorize_access_token(request)
@@ -94,6 +75,29 @@ async def _claims(request: Request, provider: Provider) -> dict[str, Any]:
     except (httpx2.HTTPError, KeyError, ValueError, TypeError) as error:
         raise ForbiddenError(f"The provider's answer cannot be used: {error}") from None
     return claims
+
+
+# Declared before the session: the provider is asked before the database is ours.
+Claims = Annotated[dict[str, Any], Depends(_claims)]
+
+
+@router.get("/back", name="sign_in_by_provider", dependencies=[ANYBODY])
+def back_from_provider(request: Request, claims: Claims, session: Writing, now: Now) -> Response:
+    """Let in whom the provider sends, when it says who they are."""
+    provider = _provider(request)
+    name = _name_in(claims)
+    subject = str(claims["sub"])[:255]
+    account = service.from_provider(session, provider.issuer, subject, name, provider.role, now)
+    request.state.caller = Caller(account.name, account.role, Means.OIDC, account.id)
+    answer = admit(request, session, account, Means.OIDC, "/ui/", now)
+    answer.delete_cookie(STATE_COOKIE, path="/ui/sign-in")
+    return answer
+
+
+def _name_in(claims: dict[str, Any]) -> str:
+    """Return what the provider calls somebody; an e-mail address only when it has been verified."""
+    email = claims.get("email") if claims.get("email_verified") else None
+    return str(claims.get("preferred_username") or email or claims["sub"])[:100]
 
 
 def _unpacked(packed: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -10,19 +11,22 @@ from fastapi import APIRouter, Depends, Query, Request
 from sqlmodel import Session
 from starlette.responses import Response
 
+from beffroi import events
 from beffroi.core.access import Caller, Means, Role
-from beffroi.core.errors import InvalidError
+from beffroi.core.errors import ForbiddenError, InvalidError
 from beffroi.core.moments import in_utc
 from beffroi.domains.accounts import service
-from beffroi.domains.accounts.api import AREAS, Id, link_of
+from beffroi.domains.accounts.api import AREAS, Id, issuer_of, link_of
 from beffroi.domains.accounts.browser import DEVICE_COOKIE, admit, forget
+from beffroi.domains.accounts.keys import check_password_rules, hash_password
 from beffroi.domains.accounts.service import AuditFilter, TokenWish
 from beffroi.domains.accounts.throttle import Throttle, network_of
-from beffroi.web.access import ADMIN, ANYBODY, SESSION_COOKIE, VIEWER, Needs, caller_of, visitor_of
+from beffroi.web.access import ADMIN, ANYBODY, SESSION_COOKIE, VIEWER, InPerson, Known, caller_of, visitor_of
 from beffroi.web.context import context_of
 from beffroi.web.deps import Ctx, Now, Reading, Writing
 from beffroi.web.forms import Fields
 from beffroi.web.frame import Errors, MenuItem, local_path, refused_as, see_other
+from beffroi.web.paging import links
 from beffroi.web.viewer import viewer_of
 from beffroi.web.words import mark as _
 
@@ -35,8 +39,6 @@ MENU = (
 PAGE = 100
 WRONG = "The name or the password is not right."
 
-Viewer = Annotated[Caller, Depends(Needs(Role.VIEWER))]
-
 
 @router.get("/sign-in", dependencies=[ANYBODY])
 def sign_in_page(request: Request, next: str = "/ui/") -> Response:
@@ -46,31 +48,42 @@ def sign_in_page(request: Request, next: str = "/ui/") -> Response:
     return _door(request, "accounts/sign_in.html", {"next": local_path(next)})
 
 
-@router.post("/sign-in", name="sign_in", dependencies=[ANYBODY])
-def sign_in(request: Request, fields: Fields, session: Writing, now: Now) -> Response:
-    """Let in who knows the password."""
+def _who_knows_the_password(request: Request, fields: Fields, session: Reading, now: Now) -> int:
+    """Return whose name and password a form holds: a guess is slow, and must not hold the database."""
     throttle: Throttle = request.app.state.throttle
     device = request.cookies.get(DEVICE_COOKIE)
-    known = service.knows_device(session, device, now)
+    name = fields.get("name", "").strip()
+    known = service.knows_device(session, device, name, now)
     who = f"device {device}" if known else network_of(visitor_of(request).address)
-    shown = {"next": local_path(fields.get("next")), "name": fields.get("name", "")}
+    shown = {"next": local_path(fields.get("next")), "name": name}
     with refused_as(lambda found, status: _door(request, "accounts/sign_in.html", shown, found, status)):
         throttle.check_guesses(who)
-        account = service.with_password(session, shown["name"].strip(), fields.get("password", ""))
+        account = service.with_password(session, name, fields.get("password", ""))
         if account is None:
             throttle.count_guess(who)
+            events.sign_in_refused(visitor_of(request).address)
             raise InvalidError("password", WRONG)
-    throttle.forgive(who)
+    return account.id or 0
+
+
+@router.post("/sign-in", name="sign_in", dependencies=[ANYBODY])
+def sign_in(
+    request: Request,
+    fields: Fields,
+    account_id: Annotated[int, Depends(_who_knows_the_password)],
+    session: Writing,
+    now: Now,
+) -> Response:
+    """Let in who knows the password."""
+    account = service.get(session, account_id)
     request.state.caller = Caller(account.name, account.role, Means.PASSWORD, account.id)
-    return admit(request, session, account, Means.PASSWORD, shown["next"], now)
+    return admit(request, session, account, Means.PASSWORD, local_path(fields.get("next")), now)
 
 
-@router.post("/sign-out", name="sign_out", dependencies=[ANYBODY])
+@router.post("/sign-out", name="sign_out", dependencies=[VIEWER])
 def sign_out(request: Request, session: Writing, now: Now) -> Response:
     """End this browser's sign-in."""
-    if key := request.cookies.get(SESSION_COOKIE):
-        caller_of(request)
-        service.sign_out(session, key, now)
+    service.sign_out(session, request.cookies.get(SESSION_COOKIE, ""), now)
     return forget(see_other("/ui/sign-in"))
 
 
@@ -81,77 +94,109 @@ def welcome_page(request: Request, session: Reading, now: Now, key: str = "") ->
     return _door(request, "accounts/welcome.html", {"key": key, "name": account.name if account else None})
 
 
-@router.post("/welcome", name="set_first_password", dependencies=[ANYBODY])
-def welcome(request: Request, fields: Fields, session: Writing, now: Now) -> Response:
-    """Use a link: set the password, and come in."""
+def _first_password(request: Request, fields: Fields, session: Reading, now: Now) -> str:
+    """Return the hash of the password that a link's form sets; it takes a while to make."""
     key = fields.get("key", "")
     _invitation, known = service.invitation(session, key, now)
     shown = {"key": key, "name": known.name if known else None, "typed": fields.get("name", "")}
     with refused_as(lambda found, status: _door(request, "accounts/welcome.html", shown, found, status)):
-        _check_twice(fields)
-        account = service.accept(session, key, fields.get("name", ""), fields.get("password", ""), now)
+        name = known.name if known else service.checked_name(fields.get("name", ""))
+        return _hashed(fields, name)
+
+
+@router.post("/welcome", name="set_first_password", dependencies=[ANYBODY])
+def welcome(
+    request: Request,
+    fields: Fields,
+    password_hash: Annotated[str, Depends(_first_password)],
+    session: Writing,
+    now: Now,
+) -> Response:
+    """Use a link: set the password, and come in."""
+    account = service.accept(session, fields.get("key", ""), fields.get("name", ""), password_hash, now)
     request.state.caller = Caller(account.name, account.role, Means.PASSWORD, account.id)
     return admit(request, session, account, Means.PASSWORD, "/ui/", now)
 
 
 @router.get("/me", dependencies=[VIEWER])
-def me_page(request: Request, caller: Viewer, session: Reading) -> Response:
+def me_page(request: Request, caller: Known) -> Response:
     """One's own account: password, browsers, tokens."""
-    return _me(request, session, caller)
+    return _me(request, caller)
 
 
-@router.post("/me/password", name="change_password")
-def change_password(request: Request, fields: Fields, caller: Viewer, session: Writing, now: Now) -> Response:
-    """Change one's password; all other browsers are signed out."""
+def _next_password(request: Request, fields: Fields, caller: InPerson, session: Reading) -> str:
+    """Return the hash of one's new password, for who knows the present one."""
     account = service.get(session, caller.account_id or 0)
+    if account.issuer:
+        raise ForbiddenError(f"You sign in by {account.issuer}; there is no password to change here.")
     throttle: Throttle = request.app.state.throttle
     who = f"account {account.id}"
-    with refused_as(lambda found, status: _me(request, None, caller, found, status)):
+    with refused_as(lambda found, status: _me(request, caller, found, status)):
         throttle.check_guesses(who)
         if account.password_hash and not service.is_password(account, fields.get("present", "")):
             throttle.count_guess(who)
             raise InvalidError("present", "is not your password")
-        _check_twice(fields)
-        service.set_password(account, fields.get("password", ""), now)
-    service.sign_out_everywhere(session, account.id or 0, now)
+        return _hashed(fields, account.name)
+
+
+@router.post("/me/password", name="change_password")
+def change_password(
+    request: Request,
+    caller: InPerson,
+    password_hash: Annotated[str, Depends(_next_password)],
+    session: Writing,
+    now: Now,
+) -> Response:
+    """Change one's password; all other browsers are signed out."""
+    account = service.get(session, caller.account_id or 0)
+    service.set_password(session, account, password_hash, now)
     return admit(request, session, account, Means.PASSWORD, "/ui/me", now)
 
 
 @router.post("/me/sign-out", name="sign_out_everywhere")
-def sign_out_everywhere(caller: Viewer, session: Writing, now: Now) -> Response:
+def sign_out_everywhere(caller: InPerson, session: Writing, now: Now) -> Response:
     """End all one's sign-ins, also this one."""
     service.sign_out_everywhere(session, caller.account_id or 0, now)
     return forget(see_other("/ui/sign-in"))
 
 
 @router.post("/me/tokens", name="create_token")
-def create_token(request: Request, fields: Fields, caller: Viewer, session: Writing, now: Now) -> Response:
+def create_token(request: Request, fields: Fields, caller: InPerson, session: Writing, now: Now) -> Response:
     """Make a token; its key is shown on this page only."""
-    with refused_as(lambda found, status: _me(request, None, caller, found, status, fields)):
+    with refused_as(lambda found, status: _me(request, caller, found, status, fields)):
         _token, key = service.create_token(session, caller, _wish(request, fields), now)
-    session.flush()
-    return _me(request, session, caller, key=key)
+    return _me(request, caller, key=key, session=session)
 
 
 @router.post("/me/tokens/{token_id}/revoke", name="revoke_token")
-def revoke_token(token_id: Id, caller: Viewer, session: Writing) -> Response:
+def revoke_token(token_id: Id, caller: InPerson, session: Writing) -> Response:
     """End a token at once."""
     service.revoke_token(session, caller, token_id)
     return see_other("/ui/me", _("The token is ended."))
 
 
 @router.get("/accounts", dependencies=[ADMIN])
-def accounts_page(request: Request, session: Reading) -> Response:
+def accounts_page(request: Request) -> Response:
     """All accounts."""
-    return _accounts(request, session)
+    return _accounts(request)
 
 
 @router.post("/accounts", name="create_account", dependencies=[ADMIN])
 def create_account(request: Request, fields: Fields, session: Writing, context: Ctx, now: Now) -> Response:
     """Make an account, and show the link for its owner."""
-    with refused_as(lambda found, status: _accounts(request, None, found, status, fields)):
-        account, key = service.create(session, fields.get("name", ""), _role(fields), now)
-    return _accounts(request, session, link=(account.name, link_of(request, context, key)))
+    with refused_as(lambda found, status: _accounts(request, found, status, fields)):
+        issuer = issuer_of(request) if fields.get("by_provider") else None
+        account, key = service.create(session, fields.get("name", ""), _role(fields), issuer, now)
+    if key is None:
+        return see_other("/ui/accounts", _("The account is made; its owner signs in by the provider."))
+    return _accounts(request, link=(account.name, link_of(request, context, key)), session=session)
+
+
+@router.get("/accounts/{account_id}/delete", dependencies=[ADMIN])
+def delete_page(request: Request, account_id: Id, session: Reading) -> Response:
+    """Ask whether an account is really to be deleted; a script shows it as a dialog."""
+    account = service.get(session, account_id)
+    return context_of(request).frame.show(request, "accounts/delete.html", {"account": account})
 
 
 @router.post("/accounts/{account_id}", name="change_account", dependencies=[ADMIN])
@@ -161,10 +206,10 @@ def change_account(
     """Change somebody's role, shut them out, let them in again, delete them, or make a new link."""
     account = service.get(session, account_id)
     verb = fields.get("do", "role")
-    with refused_as(lambda found, status: _accounts(request, None, found, status)):
+    with refused_as(lambda found, status: _accounts(request, found, status)):
         if verb == "invite":
             key = service.invite(session, account, now)
-            return _accounts(request, session, link=(account.name, link_of(request, context, key)))
+            return _accounts(request, link=(account.name, link_of(request, context, key)), session=session)
         if verb == "delete":
             service.remove(session, account)
         else:
@@ -186,14 +231,12 @@ def audit_page(
     def shown(session: Session) -> dict[str, Any]:
         found = service.list_audit(session, AuditFilter(actor, subject), after, PAGE + 1)
         entries = [{"entry": entry, "changes": json.loads(entry.changes)} for entry in found[:PAGE]]
-        url = request.url.include_query_params(after=found[PAGE - 1].id) if len(found) > PAGE else None
-        first = request.url.remove_query_params("after") if after else None
+        following = found[PAGE - 1].id if len(found) > PAGE else None
         return {
             "entries": entries,
             "actor": actor or "",
             "subject": subject or "",
-            "first": first and f"{first.path}?{first.query}",
-            "following": url and f"{url.path}?{url.query}",
+            **links(request, after, following),
         }
 
     return context.frame.page(request, "accounts/audit.html", shown)
@@ -212,54 +255,58 @@ def _door(
 
 def _me(
     request: Request,
-    session: Session | None,
     caller: Caller,
     found: Errors | None = None,
     status: HTTPStatus = HTTPStatus.OK,
     fields: Mapping[str, str] | None = None,
     key: str | None = None,
+    session: Session | None = None,
 ) -> Response:
-    if session is None:
-        with context_of(request).database.read() as reading:
-            return _me(request, reading, caller, found, status, fields, key)
+    """One's own account, as it is in a session that has changed it, else as it is in the database."""
+    context = context_of(request)
     account_id = caller.account_id or 0
-    shown = {
-        "account": service.get(session, account_id) if caller.is_known else None,
-        "sign_ins": service.sign_ins(session, account_id),
-        "tokens": service.list_tokens(session, caller),
-        "roles": [role.value for role in Role if caller.role.includes(role)],
-        "areas": AREAS,
-        "found": found or {},
-        "fields": fields or {},
-        "key": key,
-    }
-    return context_of(request).frame.show(request, "accounts/me.html", shown, status)
+    with nullcontext(session) if session else context.database.read() as session:
+        shown = {
+            "account": service.get(session, account_id) if caller.is_known else None,
+            "sign_ins": service.sign_ins(session, account_id, context.clock.now()),
+            "tokens": service.list_tokens(session, caller),
+            "roles": [role.value for role in Role if caller.role.includes(role)],
+            "areas": AREAS,
+            "found": found or {},
+            "fields": fields or {},
+            "key": key,
+        }
+        return context.frame.show(request, "accounts/me.html", shown, status)
 
 
 def _accounts(
     request: Request,
-    session: Session | None,
     found: Errors | None = None,
     status: HTTPStatus = HTTPStatus.OK,
     fields: Mapping[str, str] | None = None,
     link: tuple[str, str] | None = None,
+    session: Session | None = None,
 ) -> Response:
-    if session is None:
-        with context_of(request).database.read() as reading:
-            return _accounts(request, reading, found, status, fields, link)
-    shown = {
-        "accounts": service.list_accounts(session),
-        "roles": [role.value for role in Role],
-        "found": found or {},
-        "fields": fields or {},
-        "link": link,
-    }
-    return context_of(request).frame.show(request, "accounts/accounts.html", shown, status)
+    """All accounts, as they are in a session that has changed them, else as they are in the database."""
+    context = context_of(request)
+    with nullcontext(session) if session else context.database.read() as session:
+        shown = {
+            "accounts": service.list_accounts(session),
+            "roles": [role.value for role in Role],
+            "provider": request.app.state.provider,
+            "found": found or {},
+            "fields": fields or {},
+            "link": link,
+        }
+        return context.frame.show(request, "accounts/accounts.html", shown, status)
 
 
-def _check_twice(fields: Mapping[str, str]) -> None:
-    if fields.get("password", "") != fields.get("again", ""):
+def _hashed(fields: Mapping[str, str], name: str) -> str:
+    password = fields.get("password", "")
+    if password != fields.get("again", ""):
         raise InvalidError("again", "is not the same as above")
+    check_password_rules(password, name)
+    return hash_password(password)
 
 
 def _role(fields: Mapping[str, str]) -> Role:

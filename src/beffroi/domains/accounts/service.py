@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, text, update
 from sqlmodel import Session, col, select
 
 from beffroi.core.access import Caller, Means, Role, Visitor
@@ -17,6 +17,13 @@ INVITATION_HOLDS = timedelta(days=3)
 SETUP_HOLDS = timedelta(days=1)
 DEVICE_IS_KNOWN = timedelta(days=180)
 
+IDLE = timedelta(days=7)
+LONGEST = timedelta(days=30)
+"""A sign-in ends after so long without a request, and after so long in any case."""
+
+ADVISORY = 0x0BEFF403
+"""The advisory lock under which accounts are changed on PostgreSQL."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
@@ -27,8 +34,8 @@ class AuditFilter:
 
 
 def setup_key(session: Session, now: datetime) -> str | None:
-    """Return the key of a link by which the first account is made; None when there is one already."""
-    if session.scalar(select(func.count()).select_from(Account)):
+    """Return the key of a link by which the first admin is made; None when there is one already."""
+    if _admins(session):
         return None
     return _invite(session, None, SETUP_HOLDS, now)
 
@@ -44,17 +51,26 @@ def list_accounts(session: Session) -> Sequence[Account]:
     return session.exec(select(Account).order_by(col(Account.name))).all()
 
 
-def create(session: Session, name: str, role: Role, now: datetime) -> tuple[Account, str]:
-    """Make an account; return it, and the key of the link by which its owner sets a password."""
-    _refuse_taken(session, name)
-    account = Account(name=name, role=role, created_at=now, updated_at=now)
+def create(
+    session: Session, name: str, role: Role, issuer: str | None, now: datetime
+) -> tuple[Account, str | None]:
+    """Make an account; return it, and the key of the link by which its owner sets a password.
+
+    With an `issuer` its owner signs in by that provider, who calls them by this name: there is no link.
+    """
+    name = checked_name(name)
+    if session.exec(select(Account).where(col(Account.name) == name)).first() is not None:
+        raise ConflictError(f"There is already an account named {name!r}.")
+    account = Account(name=name, role=role, issuer=issuer, created_at=now, updated_at=now)
     session.add(account)
     session.flush()
-    return account, _invite(session, account.id, INVITATION_HOLDS, now)
+    return account, None if issuer else _invite(session, account.id, INVITATION_HOLDS, now)
 
 
 def invite(session: Session, account: Account, now: datetime) -> str:
     """Return the key of a new link by which the owner sets a password; older links end."""
+    if account.issuer:
+        raise ConflictError(f"{account.name!r} signs in by {account.issuer}, not by a password.")
     session.execute(delete(Invitation).where(col(Invitation.account_id) == account.id))
     return _invite(session, account.id, INVITATION_HOLDS, now)
 
@@ -63,6 +79,8 @@ def change(
     session: Session, account: Account, role: Role | None, active: bool | None, now: datetime
 ) -> Account:
     """Change what somebody may do. Who is shut out is signed out everywhere."""
+    _one_at_a_time(session)
+    session.refresh(account)
     account.role = role or account.role
     account.active = account.active if active is None else active
     account.updated_at = now
@@ -75,8 +93,12 @@ def change(
 
 def remove(session: Session, account: Account) -> None:
     """Delete an account with its tokens and sign-ins. What it did stays in the audit."""
-    for table in (SignIn, ApiToken, Invitation):
+    _one_at_a_time(session)
+    for table in (SignIn, Invitation):
         session.execute(delete(table).where(col(table.account_id) == account.id))
+    for token in session.exec(select(ApiToken).where(col(ApiToken.account_id) == account.id)):
+        session.delete(token)
+    session.flush()
     session.delete(account)
     session.flush()
     _keep_an_admin(session)
@@ -90,24 +112,30 @@ def invitation(session: Session, key: str, now: datetime) -> tuple[Invitation, A
     return found, session.get(Account, found.account_id) if found.account_id else None
 
 
-def accept(session: Session, key: str, name: str, password: str, now: datetime) -> Account:
-    """Use a link: set the password of its account, or make the first account. All its links end."""
+def accept(session: Session, key: str, name: str, password_hash: str, now: datetime) -> Account:
+    """Use a link: set the password of its account, or make the first admin. All such links end."""
+    _one_at_a_time(session)
     found, account = invitation(session, key, now)
     if account is None:
-        if session.scalar(select(func.count()).select_from(Account)):
+        if _admins(session):
             raise NotFoundError("This link has been used, or has expired.")
-        account = Account(name=_checked_name(name), role=Role.ADMIN, created_at=now, updated_at=now)
-        session.add(account)
-    set_password(account, password, now)
-    session.execute(delete(Invitation).where(col(Invitation.account_id) == found.account_id))
-    session.flush()
+        account, _ = create(session, name, Role.ADMIN, None, now)
+    set_password(session, account, password_hash, now)
+    session.execute(
+        delete(Invitation).where(
+            col(Invitation.account_id).in_((account.id,)) | (col(Invitation.key_hash) == found.key_hash)
+        )
+    )
+    if found.account_id is None:
+        session.execute(delete(Invitation).where(col(Invitation.account_id).is_(None)))
     return account
 
 
-def set_password(account: Account, password: str, now: datetime) -> None:
-    keys.check_password_rules(password, account.name)
-    account.password_hash = keys.hash_password(password)
+def set_password(session: Session, account: Account, password_hash: str, now: datetime) -> None:
+    """Set a password, and sign its owner out wherever somebody was signed in."""
+    account.password_hash = password_hash
     account.updated_at = now
+    sign_out_everywhere(session, account.id or 0, now)
 
 
 def is_password(account: Account, password: str) -> bool:
@@ -121,12 +149,19 @@ def with_password(session: Session, name: str, password: str) -> Account | None:
     return account if matches else None
 
 
-def knows_device(session: Session, device: str | None, now: datetime) -> bool:
-    """Whether somebody has signed in with this browser before."""
+def knows_device(session: Session, device: str | None, name: str, now: datetime) -> bool:
+    """Whether this very account was signed in to with this browser before."""
     if not device:
         return False
-    since = now - DEVICE_IS_KNOWN
-    known = select(SignIn).where(col(SignIn.device_hash) == hash_of(device), col(SignIn.created_at) >= since)
+    known = (
+        select(SignIn)
+        .join(Account)
+        .where(
+            col(SignIn.device_hash) == hash_of(device),
+            col(SignIn.created_at) >= now - DEVICE_IS_KNOWN,
+            col(Account.name) == name,
+        )
+    )
     return session.exec(known).first() is not None
 
 
@@ -142,6 +177,7 @@ def sign_in(
     session: Session, account: Account, means: Means, visitor: Visitor, device: str | None, now: datetime
 ) -> Keys:
     """Let somebody in; the key is new, whatever the browser had before."""
+    _forget_the_old(session, now)
     given = Keys(new_key(), device or new_key())
     session.add(
         SignIn(
@@ -176,10 +212,15 @@ def sign_out_everywhere(session: Session, account_id: int, now: datetime) -> int
     return int(ended.rowcount)  # type: ignore[attr-defined]
 
 
-def sign_ins(session: Session, account_id: int) -> Sequence[SignIn]:
-    """Return the sign-ins of an account that were not ended by hand, the newest first."""
+def sign_ins(session: Session, account_id: int, now: datetime) -> Sequence[SignIn]:
+    """Return the sign-ins of an account that hold, the newest first."""
     query = select(SignIn).where(col(SignIn.account_id) == account_id, col(SignIn.ended_at).is_(None))
-    return session.exec(query.order_by(col(SignIn.created_at).desc())).all()
+    found = session.exec(query.order_by(col(SignIn.created_at).desc())).all()
+    return [each for each in found if not is_over(each, now)]
+
+
+def is_over(sign_in: SignIn, now: datetime) -> bool:
+    return sign_in.ended_at is not None or now - sign_in.seen_at > IDLE or now - sign_in.created_at > LONGEST
 
 
 def from_provider(
@@ -187,21 +228,19 @@ def from_provider(
 ) -> Account:
     """Return the account of somebody whom a provider knows; made with `role` when there is none yet.
 
-    An account that was made for this name, and has neither password nor provider, becomes theirs.
+    An account that an admin has made for this provider, and that nobody has used, becomes theirs.
     """
     mine = select(Account).where(col(Account.issuer) == issuer, col(Account.subject) == subject)
     account = session.exec(mine).first()
     if account is None:
         account = session.exec(select(Account).where(col(Account.name) == name)).first()
-        if account is not None and (account.password_hash or account.subject):
+        if account is not None and (account.issuer != issuer or account.subject):
             raise ForbiddenError(f"The account {name!r} exists already and signs in another way.")
-        if account is None and role is None:
-            raise ForbiddenError(f"There is no account for {name!r}; ask an admin to make one.")
-        account = account or Account(
-            name=_checked_name(name), role=role or Role.VIEWER, created_at=now, updated_at=now
-        )
-        account.issuer, account.subject = issuer, subject
-        session.add(account)
+        if account is None:
+            if role is None:
+                raise ForbiddenError(f"There is no account for {name!r}; ask an admin to make one.")
+            account, _ = create(session, name, role, issuer, now)
+        account.subject = subject
         session.flush()
     if not account.active:
         raise ForbiddenError("This account is shut out.")
@@ -250,6 +289,8 @@ def list_tokens(session: Session, caller: Caller) -> Sequence[tuple[ApiToken, st
 
 
 def revoke_token(session: Session, caller: Caller, token_id: int) -> None:
+    if caller.means is Means.TOKEN:
+        raise ForbiddenError("A token cannot end tokens; sign in for that.")
     token = session.get(ApiToken, token_id)
     if token is None or (caller.role is not Role.ADMIN and token.account_id != caller.account_id):
         raise NotFoundError(f"There is no token {token_id}.")
@@ -260,7 +301,7 @@ def list_audit(session: Session, wanted: AuditFilter, after: int | None, limit: 
     """Return the audit, the newest first, from the entry after `after` on."""
     query = select(AuditEntry)
     if wanted.actor:
-        query = query.where(col(AuditEntry.actor).contains(wanted.actor, autoescape=True))
+        query = query.where(col(AuditEntry.actor).icontains(wanted.actor, autoescape=True))
     if wanted.subject:
         query = query.where(col(AuditEntry.subject).startswith(wanted.subject, autoescape=True))
     if wanted.since is not None:
@@ -281,19 +322,32 @@ def _invite(session: Session, account_id: int | None, holds: timedelta, now: dat
     return key
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return a name without what surrounds it; InvalidError when nobody can be called so."""
     stripped = name.strip()
     if not 1 <= len(stripped) <= 100 or not stripped.isprintable():
         raise InvalidError("name", "must have 1 to 100 printable characters")
     return stripped
 
 
-def _refuse_taken(session: Session, name: str) -> None:
-    if session.exec(select(Account).where(col(Account.name) == _checked_name(name))).first() is not None:
-        raise ConflictError(f"There is already an account named {name!r}.")
+def _forget_the_old(session: Session, now: datetime) -> None:
+    """Delete sign-ins by which no browser is known any more, and links that have expired."""
+    session.execute(delete(SignIn).where(col(SignIn.created_at) < now - DEVICE_IS_KNOWN))
+    session.execute(delete(Invitation).where(col(Invitation.expires_at) < now))
+
+
+def _one_at_a_time(session: Session) -> None:
+    """Let no other node change who is an admin, or use a link, until this is done."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY})
+
+
+def _admins(session: Session) -> int:
+    return (
+        session.scalar(select(func.count()).where(col(Account.role) == Role.ADMIN, col(Account.active))) or 0
+    )
 
 
 def _keep_an_admin(session: Session) -> None:
-    admins = select(func.count()).where(col(Account.role) == Role.ADMIN, col(Account.active))
-    if not session.scalar(admins):
+    if not _admins(session):
         raise ConflictError("This is the last admin; make another one first.")

@@ -35,9 +35,6 @@ class Throttle:
     def count_guess(self, who: str) -> None:
         self._limiter.hit(self._guesses, who)
 
-    def forgive(self, who: str) -> None:
-        self._limiter.clear(self._guesses, who)
-
     def count_bad_token(self, address: str) -> None:
         """Count a token that does not exist; TooManyError when there were too many from there."""
         if not self._limiter.hit(self._tokens, network_of(address)):
@@ -52,6 +49,8 @@ def network_of(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
     if parsed.version == 4:
         return str(parsed)
     return str(ipaddress.ip_network(f"{parsed}/64", strict=False))

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response, status
-from sqlmodel import Session
 
+from beffroi.core.access import Role
 from beffroi.core.outcomes import State
 from beffroi.domains.jobs import declare, service
 from beffroi.domains.jobs.declare import ApplyReport, Document
@@ -28,10 +28,8 @@ from beffroi.domains.jobs.shapes import (
     upcoming,
 )
 from beffroi.engine import jobs as engine
-from beffroi.engine.machine import CANCELLED_BY_HAND, Machine
-from beffroi.engine.models import Health, Job, JobState, Run
-from beffroi.engine.queue import CANCEL, queue_of
-from beffroi.web.access import OPERATOR, VIEWER
+from beffroi.engine.models import Health, Job, JobState
+from beffroi.web.access import OPERATOR, VIEWER, Known
 from beffroi.web.deps import Ctx, IfMatch, Limit, Now, Reading, Writing, etag, moment_in_zone
 from beffroi.web.errors import PROBLEMS
 from beffroi.web.paging import page
@@ -48,6 +46,7 @@ def list_jobs(
     request: Request,
     response: Response,
     session: Reading,
+    caller: Known,
     now: Now,
     name: Annotated[str | None, Query(max_length=200, description="Part of the name.")] = None,
     state: JobState | None = None,
@@ -62,7 +61,8 @@ def list_jobs(
     wanted = JobFilter(name, state, health, owner)
     found = service.list_jobs(session, wanted, after, limit + 1)
     rows = page(request, response, found, limit, [job.id for job in found])
-    return [job_view(job, now) for job in rows]
+    shows = caller.role.includes(Role.OPERATOR)
+    return [job_view(job, now, shows_headers=shows) for job in rows]
 
 
 @router.post("/jobs", dependencies=[OPERATOR], status_code=status.HTTP_201_CREATED)
@@ -81,9 +81,11 @@ def create_job(
 
 
 @router.get("/jobs/{job_id}")
-def read_job(job_id: JobId, response: Response, session: Reading, now: Now) -> JobView:
-    """Read a job."""
-    return _tagged(response, service.get(session, job_id), now)
+def read_job(job_id: JobId, response: Response, session: Reading, caller: Known, now: Now) -> JobView:
+    """Read a job. To a viewer the values of its headers are hidden."""
+    job = service.get(session, job_id)
+    response.headers["ETag"] = etag(job.version)
+    return job_view(job, now, shows_headers=caller.role.includes(Role.OPERATOR))
 
 
 @router.put("/jobs/{job_id}", dependencies=[OPERATOR])
@@ -204,7 +206,7 @@ def apply_document(document: Document, session: Writing, context: Ctx, now: Now)
     return report
 
 
-@router.get("/export", response_model_exclude_unset=True)
+@router.get("/export", response_model_exclude_unset=True, dependencies=[OPERATOR])
 def export_document(session: Reading) -> Document:
     """Return the jobs as a document that `/apply` takes back."""
     return Document.model_validate({"jobs": declare.export(session)})
@@ -243,18 +245,7 @@ def read_run(run_id: UUID, session: Reading) -> RunView:
 def cancel_run(run_id: UUID, session: Writing, context: Ctx, now: Now) -> CancelAnswer:
     """Cancel a run: one that waits does not start, one that runs is stopped."""
     run, _ = service.get_run(session, str(run_id))
-    return cancel(session, context.machine, run, now)
-
-
-def cancel(session: Session, machine: Machine, run: Run, now: datetime) -> CancelAnswer:
-    """Stop a run here, or tell whoever has it; or take it out of the plan."""
-    if machine.cancel(run.id, CANCELLED_BY_HAND):
-        return CancelAnswer(status="cancelling")
-    if run.state is State.RUNNING and queue_of(session).is_shared:
-        queue_of(session).tell(session, f"{CANCEL}{run.id}")
-        return CancelAnswer(status="cancelling")
-    service.cancel_planned(session, run, now)
-    return CancelAnswer(status="cancelled")
+    return CancelAnswer(status=service.cancel(session, context.machine, run, now))
 
 
 def _tagged(response: Response, job: Job, now: datetime) -> JobView:

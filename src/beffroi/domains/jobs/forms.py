@@ -15,6 +15,8 @@ from beffroi.domains.jobs.shapes import JobSpec
 from beffroi.web.patch import merged
 
 PARTS = ("trigger", "action")
+BODY = "action.http.body"
+AS_TEXT = "text"
 
 
 def spec_of_form(fields: Mapping[str, str], zone: str) -> JobSpec:
@@ -30,6 +32,8 @@ def parts_of_form(fields: Mapping[str, str], zone: str) -> dict[str, Any]:
     for part in PARTS:
         if part in fields:
             spec[part] = {"kind": fields[part], **_nested(fields, f"{part}.{fields[part]}.", zone)}
+    if spec.get("action", {}).pop("body_as", "") == AS_TEXT and fields.get(BODY, "").strip():
+        spec["action"]["body"] = fields[BODY]
     if any(name.startswith("policy.") for name in fields):
         spec["policy"] = _nested(fields, "policy.", zone)
     return spec
@@ -42,6 +46,9 @@ def fields_of(spec: Mapping[str, Any]) -> dict[str, str]:
         value = spec.get(part, {})
         fields[part] = str(value.get("kind", ""))
         fields |= _flat(f"{part}.{fields[part]}.", {k: v for k, v in value.items() if k != "kind"})
+    body = spec.get("action", {}).get("body")
+    if isinstance(body, str) and _read_body(body, "UTC") != body:
+        fields["action.http.body_as"] = AS_TEXT  # it looks like JSON, and is to be sent as it is
     return fields | _flat("policy.", spec.get("policy", {}))
 
 

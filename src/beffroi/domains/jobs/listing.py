@@ -7,14 +7,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, union_all
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
 from beffroi.core.outcomes import State
 from beffroi.domains.jobs.service import JobFilter, filtered
 from beffroi.engine.jobs import id_of
-from beffroi.engine.models import IS_FAILING, Job, Run
+from beffroi.engine.models import IS_FAILING, Job, JobState, Run
 
 LAST = 30
 
@@ -22,7 +22,6 @@ LAST = 30
 class Sort(StrEnum):
     NAME = "name"
     NEXT = "next"
-    NEWEST = "newest"
 
 
 class Past(NamedTuple):
@@ -54,18 +53,16 @@ def page_of_jobs(
 ) -> tuple[Sequence[Job], str | None]:
     """Return a page of jobs, and the cursor of the next page if there is one."""
     query = filtered(select_rows(Job), wanted)
-    if sort is Sort.NAME:
-        query = query.order_by(col(Job.name))
-        query = query.where(col(Job.name) > after) if after else query
-    elif sort is Sort.NEXT:
+    if sort is Sort.NEXT and wanted.state in (None, JobState.ACTIVE):
         query = query.where(col(Job.next_due_at).is_not(None)).order_by(col(Job.next_due_at), col(Job.id))
         if (place := _place(after)) is not None:
             moment, job_id = place
             later = and_(col(Job.next_due_at) == moment, col(Job.id) > job_id)
             query = query.where(or_(col(Job.next_due_at) > moment, later))
-    else:
-        query = query.order_by(col(Job.id).desc())
-        query = query.where(col(Job.id) < int(after)) if after and after.isdigit() else query
+    else:  # what is not active has nothing next
+        sort = Sort.NAME
+        query = query.order_by(col(Job.name))
+        query = query.where(col(Job.name) > after) if after else query
     found = session.exec(query.limit(limit + 1)).all()
     if len(found) <= limit:
         return found, None
@@ -80,16 +77,23 @@ def with_runs(session: Session, jobs: Sequence[Job], last: int = LAST) -> list[R
 
 def last_runs(session: Session, job_ids: Sequence[int], most: int) -> dict[int, list[Past]]:
     """Return the last runs of each job, the oldest first, by one statement that reads no more than these."""
-    inner = select(col(Run.id)).where(col(Run.job_id) == col(Job.id), col(Run.state) != State.PLANNED)
-    newest = inner.order_by(col(Run.scheduled_for).desc()).limit(most).correlate(Job)
     columns = (
-        col(Run.id), col(Run.state), col(Run.scheduled_for), col(Run.started_at), col(Run.finished_at)
+        col(Run.job_id), col(Run.id), col(Run.state), col(Run.scheduled_for), col(Run.started_at),
+        col(Run.finished_at),
     )  # fmt: skip
-    query = select(col(Job.id), *columns).join(Run, col(Run.id).in_(newest)).where(col(Job.id).in_(job_ids))
+    newest = [
+        select(*columns)
+        .where(col(Run.job_id) == job_id, col(Run.state) != State.PLANNED)
+        .order_by(col(Run.scheduled_for).desc())
+        .limit(most)
+        .subquery()
+        for job_id in job_ids
+    ]
     found: dict[int, list[Past]] = defaultdict(list)
-    for job_id, *rest in session.execute(query.order_by(col(Run.scheduled_for))):
-        found[job_id].append(Past(*rest))
-    return found
+    if newest:
+        for job_id, *rest in session.execute(union_all(*(select(each) for each in newest))):
+            found[job_id].append(Past(*rest))
+    return defaultdict(list, {job_id: runs[::-1] for job_id, runs in found.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +111,9 @@ def counts(session: Session) -> Counts:
 
 
 def _cursor(job: Job, sort: Sort) -> str:
-    if sort is Sort.NAME:
-        return job.name
     if sort is Sort.NEXT and job.next_due_at is not None:
         return f"{job.next_due_at.isoformat()}~{job.id}"
-    return str(job.id)
+    return job.name
 
 
 def _place(after: str | None) -> tuple[datetime, int] | None:

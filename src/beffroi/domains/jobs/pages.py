@@ -24,10 +24,11 @@ from beffroi.engine import jobs as engine
 from beffroi.engine.models import Health, Job, JobState
 from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.context import Context, context_of
-from beffroi.web.deps import Ctx, Expected, Now, Reading, Writing, etag
+from beffroi.web.deps import RECORDED, Ctx, Expected, Now, Reading, Writing, etag
 from beffroi.web.drawing import history, sparkline
 from beffroi.web.forms import Fields
 from beffroi.web.frame import Errors, MenuItem, refused_as, see_other
+from beffroi.web.paging import links
 from beffroi.web.patch import merged
 from beffroi.web.search import Hit
 from beffroi.web.viewer import made_for, viewer_of
@@ -76,16 +77,13 @@ def jobs_page(
             }
             for row in listing.with_runs(session, found)
         ]
-        first = request.url.remove_query_params("after") if after else None
-        url = request.url.include_query_params(after=following) if following else None
         return {
             "rows": rows,
             "counts": listing.counts(session),
             "sort": sort,
             "state": state,
             "name": name or "",
-            "first": first and f"{first.path}?{first.query}",
-            "following": url and f"{url.path}?{url.query}",
+            **links(request, after, following),
         }
 
     return context.frame.page(request, "jobs/list.html", shown)
@@ -116,7 +114,7 @@ def preview_job(request: Request, fields: Fields) -> Response:
     return _form(request, fields, {}, preview=_preview(request, fields))
 
 
-@router.post("/jobs/try", name="try_action", dependencies=[OPERATOR])
+@router.post("/jobs/try", name="try_action", dependencies=[OPERATOR, RECORDED])
 def try_action(request: Request, fields: Fields, context: Ctx) -> Response:
     """Call the action of a form once, beside all jobs."""
     spec = {"name": "try", "trigger": {"kind": "interval", "every": "1h"}}
@@ -162,7 +160,7 @@ def pause_job(request: Request, job_id: JobId, fields: Fields, session: Writing,
     job = service.lock(session, job_id)
     with refused_as(lambda found, status: _act(request, job, "pause", found, fields, status)):
         service.refuse_foreign(job)
-        until = _moment(fields.get("until"), viewer_of(request).zone_name)
+        until = _moment("until", fields.get("until"), viewer_of(request).zone_name)
         note = fields.get("note", "").strip()[:2000] or None
         engine.pause(session, job, until, note, now)
     return see_other(f"/ui/jobs/{job_id}", _("The job is paused."))
@@ -206,9 +204,9 @@ def skip_page(request: Request, job_id: JobId, session: Reading, at: datetime) -
 def skip_occurrence(request: Request, job_id: JobId, fields: Fields, session: Writing, now: Now) -> Response:
     """Leave out one occurrence to come."""
     job = service.lock(session, job_id)
-    at = _moment(fields.get("at"), "UTC")
-    with refused_as(lambda found, status: _act(request, job, "skip", found, status=status, at=at)):
+    with refused_as(lambda found, status: _act(request, job, "skip", found, status=status)):
         service.refuse_foreign(job)
+        at = _moment("at", fields.get("at"), "UTC")
         engine.skip(session, job, at, now)
     return see_other(f"/ui/jobs/{job_id}", _("The occurrence is left out."))
 
@@ -334,13 +332,13 @@ def _act(
     return context_of(request).frame.show(request, "jobs/act.html", shown, status)
 
 
-def _moment(text: str | None, zone: str) -> datetime | None:
+def _moment(field: str, text: str | None, zone: str) -> datetime | None:
     if not text:
         return None
     try:
         return in_utc(datetime.fromisoformat(text), zone)
     except ValueError as error:
-        raise InvalidError("until", str(error)) from None
+        raise InvalidError(field, str(error)) from None
 
 
 def _patience(fields: Mapping[str, str]) -> float:

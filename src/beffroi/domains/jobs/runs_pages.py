@@ -1,6 +1,5 @@
 """Pages of the runs: the ledger as it grows, one run in full, and cancelling it."""
 
-import json
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,7 +11,6 @@ from starlette.responses import Response
 
 from beffroi.core.outcomes import State
 from beffroi.domains.jobs import service
-from beffroi.domains.jobs.api import cancel
 from beffroi.domains.jobs.service import RunFilter
 from beffroi.domains.jobs.shapes import run_view
 from beffroi.engine.models import Job, Node, Run
@@ -20,6 +18,7 @@ from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.context import context_of
 from beffroi.web.deps import Ctx, Now, Reading, Writing
 from beffroi.web.frame import Errors, MenuItem, refused_as, see_other
+from beffroi.web.paging import links
 from beffroi.web.search import Hit
 from beffroi.web.words import mark as _
 
@@ -55,10 +54,7 @@ def runs_page(
     def shown(session: Session) -> dict[str, Any]:
         wanted = RunFilter(job_id=job, states=states)
         found = service.list_runs(session, wanted, str(after) if after else None, PAGE + 1)
-        first = request.url.remove_query_params("after") if after else None
-        following = (
-            request.url.include_query_params(after=found[PAGE - 1][0].id) if len(found) > PAGE else None
-        )
+        following = found[PAGE - 1][0].id if len(found) > PAGE else None
         of_job = session.get(Job, job) if job is not None else None
         return {
             "rows": [run_view(run, name) for run, name in found[:PAGE]],
@@ -66,8 +62,7 @@ def runs_page(
             "job": job,
             "state": state,
             "states": [each.value for each in State],
-            "first": first and f"{first.path}?{first.query}",
-            "following": following and f"{following.path}?{following.query}",
+            **links(request, after, following),
         }
 
     return context.frame.page(request, "jobs/runs.html", shown)
@@ -84,7 +79,6 @@ def run_page(request: Request, run_id: UUID, context: Ctx) -> Response:
         return {
             "run": run_view(run, name),
             "node": node,
-            "earlier": json.loads(run.earlier) if run.earlier else [],
             "is_open": run.state in (State.PLANNED, State.RUNNING),
             "job_is_there": job is not None and job.deleted_at is None,
         }
@@ -102,7 +96,7 @@ def cancel_run(request: Request, run_id: UUID, session: Writing, context: Ctx, n
     """Cancel a run: one that waits does not start, one that runs is stopped."""
     run, name = service.get_run(session, str(run_id))
     with refused_as(lambda found, status: _ask(request, run, name, found, status)):
-        cancel(session, context.machine, run, now)
+        service.cancel(session, context.machine, run, now)
     return see_other(f"/ui/runs/{run_id}", _("The run is being cancelled."))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlalchemy import select as select_rows
@@ -11,13 +11,14 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from beffroi.core.errors import ConflictError, InvalidError, NotFoundError
-from beffroi.core.outcomes import State
+from beffroi.core.outcomes import OPEN, State
 from beffroi.domains.jobs.action import CommandParams, PythonParams, installed_entry_points
 from beffroi.domains.jobs.shapes import JobSpec, spec_of
 from beffroi.engine import jobs
 from beffroi.engine.jobs import Definition
-from beffroi.engine.machine import CANCELLED_BY_HAND
-from beffroi.engine.models import IS_OPEN, Health, Job, JobState, Run
+from beffroi.engine.machine import CANCELLED_BY_HAND, Machine
+from beffroi.engine.models import IS_OPEN, WENT_WRONG, Health, Job, JobState, Run
+from beffroi.engine.queue import CANCEL, queue_of
 
 OWNER_API = "api"
 OWNER_FILE = "file"
@@ -74,7 +75,7 @@ def filtered(query: SelectOfScalar[Job], wanted: JobFilter) -> SelectOfScalar[Jo
     """Leave out the jobs that are deleted, or not wanted."""
     query = query.where(col(Job.deleted_at).is_(None))
     if wanted.name:
-        query = query.where(col(Job.name).contains(wanted.name, autoescape=True))
+        query = query.where(col(Job.name).icontains(wanted.name, autoescape=True))
     for column, value in ((Job.state, wanted.state), (Job.health, wanted.health), (Job.owner, wanted.owner)):
         if value is not None:
             query = query.where(col(column) == value)
@@ -137,6 +138,17 @@ def _comes_after(session: Session, run_id: str) -> ColumnElement[bool]:
     return or_(col(Run.scheduled_for) < moment, same_moment)
 
 
+def cancel(session: Session, machine: Machine, run: Run, now: datetime) -> Literal["cancelled", "cancelling"]:
+    """Stop a run here, or tell whoever has it; or take it out of the plan."""
+    if machine.cancel(run.id, CANCELLED_BY_HAND):
+        return "cancelling"
+    if run.state is State.RUNNING and queue_of(session).is_shared:
+        queue_of(session).tell(session, f"{CANCEL}{run.id}")
+        return "cancelling"
+    cancel_planned(session, run, now)
+    return "cancelled"
+
+
 def cancel_planned(session: Session, run: Run, now: datetime) -> None:
     """End a run that has not started, by hand."""
     if run.state != State.PLANNED:
@@ -179,8 +191,11 @@ def _filtered(query: Select[Run, str], wanted: RunFilter) -> Select[Run, str]:
         query = query.where(col(Run.job_id) == wanted.job_id)
     if wanted.states:
         query = query.where(col(Run.state).in_([state.value for state in wanted.states]))
-        if set(wanted.states) <= {State.PLANNED, State.RUNNING}:
-            query = query.where(IS_OPEN)
+        if set(wanted.states) <= set(OPEN):
+            # Not the condition alone: the newest first, SQLite would walk the whole ledger for it.
+            query = query.where(col(Run.id).in_(select_rows(col(Run.id)).where(IS_OPEN)))
+        elif not set(wanted.states) & {*OPEN, State.SUCCEEDED}:
+            query = query.where(WENT_WRONG)
     if wanted.since is not None:
         query = query.where(col(Run.scheduled_for) >= wanted.since)
     if wanted.until is not None:

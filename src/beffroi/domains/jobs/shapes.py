@@ -129,14 +129,14 @@ class RunAnswer(BaseModel):
     run_id: str
 
 
-def job_view(job: Job, now: datetime) -> JobView:
-    """Shape a job, with its occurrences to come after `now`."""
+def job_view(job: Job, now: datetime, *, shows_headers: bool = True) -> JobView:
+    """Shape a job, with its occurrences to come after `now`; headers may be hidden."""
     return JobView(
         id=id_of(job),
         name=job.name,
         owner=job.owner,
         trigger=_loaded(job.trigger),
-        action=_loaded(job.action),
+        action=_loaded(job.action) if shows_headers else _without_headers(_loaded(job.action)),
         policy=_loaded(job.policy),
         state=job.state,
         health=job.health,
@@ -200,6 +200,16 @@ def spec_of(job: Job) -> dict[str, Any]:
         }
     policy = spec.policy.model_dump(mode="json", exclude_defaults=True)
     return {**written, "policy": policy} if policy else written
+
+
+HIDDEN = "(hidden)"
+
+
+def _without_headers(action: Any) -> Any:
+    """Hide what may be a password from those who may only look."""
+    if not isinstance(action, dict) or not isinstance(action.get("headers"), dict):
+        return action
+    return {**action, "headers": dict.fromkeys(action["headers"], HIDDEN)}
 
 
 def _loaded(text: str) -> Any:

@@ -118,5 +118,5 @@ def note_on_clock(moment: datetime, before: datetime, zone: str) -> str | None:
     if there.replace(fold=1 - there.fold).utcoffset() != there.utcoffset():
         return _("this hour exists twice")
     if there.utcoffset() != before.astimezone(zone_of(zone)).utcoffset():
-        return _("the clocks change before it: UTC%(offset)s") % {"offset": there.strftime("%z")[:3]}
+        return _("the clocks change before it: UTC%(offset)s") % {"offset": there.isoformat()[-6:]}
     return None

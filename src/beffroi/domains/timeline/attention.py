@@ -14,6 +14,9 @@ from beffroi.engine.models import IS_FAILING, IS_OPEN, IS_SET_ASIDE, Job, JobSta
 LATE = timedelta(seconds=5)
 """A run that was due so long ago and has not begun is late."""
 
+SHOWN = 5
+"""Causes of each kind that are told in words."""
+
 MOST = 200
 """Of each kind so many are read; beyond, only their number is told."""
 
@@ -30,13 +33,14 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """`causes`: the first of them in words; the numbers count all."""
+    """`causes`: of each kind the first in words, and how many more there are; the numbers count all."""
 
     failing: int
     late: int
     paused: int
     broken: int
     causes: Sequence[Cause]
+    more: int
 
     @property
     def is_well(self) -> bool:
@@ -49,12 +53,14 @@ def attention(session: Session, now: datetime) -> Attention:
     set_aside = {row[0]: row[1] for row in session.execute(by_state)}
     failing = session.scalar(select(func.count()).select_from(Job).where(IS_FAILING, _IS_THERE)) or 0
     late = session.scalar(select(func.count()).select_from(Run).where(_is_late(now))) or 0
+    kinds = [_late(session, now), _failing(session), _set_aside(session)]
     return Attention(
         failing=failing,
         late=late,
         paused=set_aside.get(JobState.PAUSED, 0),
         broken=set_aside.get(JobState.BROKEN, 0),
-        causes=[*_failing(session), *_late(session, now), *_set_aside(session)],
+        causes=[cause for causes in kinds for cause in causes[:SHOWN]],
+        more=sum(max(0, len(causes) - SHOWN) for causes in kinds),
     )
 
 
@@ -75,8 +81,15 @@ def _failing(session: Session) -> list[Cause]:
     )
     query = (
         select(col(Job.id), col(Job.name), col(Run.id), col(Run.message))
-        .join(Run, (col(Run.job_id) == col(Job.id)) & (col(Run.scheduled_for) == last))
-        .where(IS_FAILING, _IS_THERE, col(Run.state) == State.FAILED)
+        .outerjoin(
+            Run,
+            and_(
+                col(Run.job_id) == col(Job.id),
+                col(Run.scheduled_for) == last,
+                col(Run.state) == State.FAILED,
+            ),
+        )
+        .where(IS_FAILING, _IS_THERE)
         .order_by(col(Job.name))
         .limit(MOST)
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -34,18 +35,19 @@ class Mark:
     state: str
     at: datetime
     run_id: str | None = None
-    occurrences: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """`dense_until`: up to there so many runs went well that they are drawn as one band.
-    `is_crowded`: so many are to come that they are drawn as one line."""
+    """`dense`: where so many runs went well that they are drawn as one band, from and to.
+
+    `is_crowded`: so many are to come that they are drawn as one line.
+    """
 
     job: Job
     marks: Sequence[Mark]
     ahead: Sequence[Mark]
-    dense_until: float
+    dense: tuple[float, float] | None
     is_crowded: bool
 
     @property
@@ -86,7 +88,7 @@ def _recently_run(session: Session) -> SelectOfScalar[Job]:
 def _lane(session: Session, job: Job, now: datetime) -> Lane:
     since = now - REACH
     columns = (
-        col(Run.id), col(Run.state), col(Run.scheduled_for), col(Run.last_of_gap), col(Run.occurrences),
+        col(Run.id), col(Run.state), col(Run.scheduled_for), col(Run.last_of_gap),
         col(Run.started_at), col(Run.finished_at),
     )  # fmt: skip
     mine = select(*columns).where(col(Run.job_id) == job.id, col(Run.scheduled_for).between(since, now))
@@ -108,7 +110,6 @@ def _lane(session: Session, job: Job, now: datetime) -> Lane:
             row.state.value,
             row.scheduled_for,
             row.id,
-            row.occurrences,
         )
         for row in reversed([*newest, *wrong])
         if row.state is not State.PLANNED
@@ -118,7 +119,7 @@ def _lane(session: Session, job: Job, now: datetime) -> Lane:
         job,
         marks,
         ahead[:MOST_AHEAD],
-        _place(oldest, now) if len(newest) == MOST_RUNS else 0.0,
+        (_place(max(since, job.created_at), now), _place(oldest, now)) if len(newest) == MOST_RUNS else None,
         len(ahead) > MOST_AHEAD,
     )
 
@@ -129,14 +130,12 @@ def _ahead(job: Job, now: datetime) -> list[Mark]:
         return []
     skips = read_skips(job.skips)
     try:
-        moments = list(enumerate_moments(read_trigger(job.trigger), now, MOST_AHEAD + 1))
+        # Lazily: of a rule that fires once a year, the years to come are not asked for.
+        future = enumerate_moments(read_trigger(job.trigger), now, MOST_AHEAD + 1)
+        moments = list(takewhile(lambda at: at <= now + REACH, future))
     except ValueError:
         return []
-    return [
-        Mark(_place(at, now), 0.3, "skipped" if at in skips else "planned", at)
-        for at in moments
-        if at <= now + REACH
-    ]
+    return [Mark(_place(at, now), 0.3, "skipped" if at in skips else "planned", at) for at in moments]
 
 
 def _place(moment: datetime, now: datetime) -> float:

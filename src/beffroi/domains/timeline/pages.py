@@ -50,11 +50,9 @@ def overview_page(request: Request, context: Ctx) -> Response:
 
 def _nodes(session: Session, now: Any) -> list[dict[str, Any]]:
     found = nodes.list_nodes(session, now - HEARD_OF)
-    busy: dict[str, int] = {node.id: 0 for node in found}
-    for run, _name in nodes.in_hand(session, list(busy)):
-        busy[str(run.node_id)] += 1
+    busy = nodes.busy(session, [node.id for node in found])
     return [
-        {"node": node, "busy": busy[node.id], "state": nodes.state_of(node, busy[node.id], now)}
+        {"node": node, "busy": busy.get(node.id, 0), "state": nodes.state_of(node, busy.get(node.id, 0), now)}
         for node in found
     ]
 

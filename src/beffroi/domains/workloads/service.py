@@ -54,7 +54,7 @@ def list_schedules(
     """Return schedules in order of their ids, from the one after `after` on."""
     query = select(WorkloadSchedule)
     if wanted.name:
-        query = query.where(col(WorkloadSchedule.name).contains(wanted.name, autoescape=True))
+        query = query.where(col(WorkloadSchedule.name).icontains(wanted.name, autoescape=True))
     if wanted.status is not None:
         query = query.where(col(WorkloadSchedule.status) == wanted.status)
     if wanted.active is not None:

@@ -31,7 +31,7 @@ dialog.addEventListener("submit", async (event) => {
   const { answer, parts } = await fetchParts(form.action, ["dialog"], { method: "POST", body: sent }).catch(() => ({}));
   if (parts?.dialog) put(body, parts.dialog);
   else if (answer?.ok) location.href = answer.url;
-  else form.submit();
+  else location.reload(); // whether it was done is seen there; it is never sent twice
 });
 
 dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

@@ -13,14 +13,14 @@ function isHeld(element) {
   return element.matches(":has(form :focus)") || element.querySelector("details[open]") !== null;
 }
 
-async function refresh() {
+async function refresh(isAnyway = false) {
   const wanted = live().filter((each) => !isHeld(each));
   if (!wanted.length) return;
   if (isFetching) return void (isBehind = true);
   isFetching = true;
   isBehind = false;
   try {
-    const headers = beat ? { "X-Beat": beat } : {};
+    const headers = beat && !isAnyway ? { "X-Beat": beat } : {};
     const { answer, parts } = await fetchParts(location.href, wanted.map((each) => each.dataset.part), { headers });
     if (answer.redirected) location.reload();
     else if (parts) for (const each of wanted) if (each.dataset.part in parts && !isHeld(each)) put(each, parts[each.dataset.part]);
@@ -32,20 +32,44 @@ async function refresh() {
   }
 }
 
+// The page may have been made before what the first number tells of: it is fetched again then, too.
+function hear(news) {
+  beat = news;
+  lost.hidden = true;
+  document.documentElement.dataset.beat = beat;
+  refresh();
+}
+
+// One stream serves all tabs of a browser: whoever holds the lock listens, and tells the others.
+const channel = new BroadcastChannel("beffroi-live");
+channel.onmessage = (event) => document.hidden || (event.data === null ? (lost.hidden = false) : hear(event.data));
+let isWaiting = false;
+
 function open() {
-  if (stream || document.hidden || !live().length) return;
+  if (stream || isWaiting || document.hidden || !live().length) return;
+  if (!navigator.locks) return listen();
+  isWaiting = true;
+  navigator.locks.request("beffroi-live", () => {
+    isWaiting = false;
+    if (document.hidden) return undefined;
+    listen();
+    return new Promise((done) => (release = done));
+  });
+}
+
+let release = () => {};
+
+function listen() {
   stream = new EventSource("/ui/live");
   stream.onopen = () => (lost.hidden = true);
   stream.onmessage = (event) => {
-    const isFirst = beat === null;
-    beat = event.data;
-    lost.hidden = true;
-    document.documentElement.dataset.beat = beat;
-    if (!isFirst) refresh();
+    hear(event.data);
+    channel.postMessage(event.data);
   };
   stream.onerror = () => {
     lost.hidden = false;
-    beat = "0"; // whatever was missed: the next number fetches everything
+    beat = null; // whatever was missed: the next number fetches everything
+    channel.postMessage(null);
     if (stream.readyState === EventSource.CLOSED) {
       close();
       setTimeout(open, 3_000);
@@ -56,14 +80,15 @@ function open() {
 function close() {
   stream?.close();
   stream = null;
+  release();
 }
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return close();
   open();
-  refresh();
+  refresh(true);
 });
 addEventListener("pagehide", close);
 addEventListener("pageshow", open);
-setInterval(() => document.hidden || ((beat = null), refresh()), LOOK_ANYWAY);
+setInterval(() => document.hidden || refresh(true), LOOK_ANYWAY);
 open();

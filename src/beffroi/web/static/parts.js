@@ -9,7 +9,7 @@ export async function fetchParts(url, names, options = {}) {
 const shown = new WeakMap();
 
 export function put(element, html) {
-  if (shown.get(element) === html) return;
+  if (html === undefined || shown.get(element) === html) return;
   shown.set(element, html);
   const focused = element.contains(document.activeElement) ? pathTo(element, document.activeElement) : null;
   const scrolled = [...element.querySelectorAll("[data-keep-scroll]")].map((each) => each.scrollLeft);

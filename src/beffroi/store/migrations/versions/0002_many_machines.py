@@ -23,10 +23,11 @@ def _install_queue() -> None:
     from beffroi.store.pgqueuer import install_statement
 
     op.create_index(
-        "run_in_hand", "run", ["job_id"], postgresql_where=sa.text("state IN ('planned', 'running')")
+        "run_in_hand",
+        "run",
+        ["job_id"],
+        postgresql_where=sa.text("state IN ('planned', 'running') AND node_id IS NOT NULL"),
     )
-    # A run is claimed by an update of its row: with room left on its page, no index has to be written for it.
-    op.execute("ALTER TABLE run SET (fillfactor = 50)")
     op.get_bind().exec_driver_sql(install_statement())
 
 
