@@ -36,7 +36,8 @@ from beffroi.store.db import Database, lock_sqlite, make_folder
 from beffroi.store.migrate import migrate, require
 from beffroi.web import errors, health, nodes, search, streams
 from beffroi.web.context import Context
-from beffroi.web.frame import Frame, RefusedError, see_other, show_refused
+from beffroi.web.forms import RefusedError, show_refused
+from beffroi.web.frame import Frame, see_other
 from beffroi.web.live import Pulse
 from beffroi.web.shield import LARGEST_BODY, Shield
 

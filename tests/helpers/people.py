@@ -6,10 +6,10 @@ from fastapi.testclient import TestClient
 from sqlmodel import select
 
 from beffroi.core.access import Caller, Means, Role, Visitor
-from beffroi.domains.accounts import service
+from beffroi.domains.accounts import service, tokens
 from beffroi.domains.accounts.keys import hash_password
 from beffroi.domains.accounts.models import Account
-from beffroi.domains.accounts.service import TokenWish
+from beffroi.domains.accounts.tokens import TokenWish
 from beffroi.store.db import Database
 from beffroi.web.access import SESSION_COOKIE
 
@@ -39,7 +39,7 @@ def token_of(database: Database, role: Role, wish: TokenWish | None = None) -> d
     account_id = add_account(database, f"the {role}", role)
     caller = Caller(f"the {role}", role, Means.PASSWORD, account_id)
     with database.write() as session:
-        _, key = service.create_token(session, caller, wish or TokenWish("test", role), datetime.now(UTC))
+        _, key = tokens.create(session, caller, wish or TokenWish("test", role), datetime.now(UTC))
     return {"Authorization": f"Bearer {key}"}
 
 

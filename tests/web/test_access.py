@@ -14,7 +14,7 @@ from beffroi.core.access import Role
 from beffroi.core.errors import ForbiddenError, SettingsError
 from beffroi.domains.accounts import service
 from beffroi.domains.accounts.models import ApiToken, SignIn
-from beffroi.domains.accounts.service import TokenWish
+from beffroi.domains.accounts.tokens import TokenWish
 from beffroi.settings import Auth, Settings, load
 from beffroi.web.access import SESSION_COOKIE, declared_role
 from beffroi.web.shield import LARGEST_BODY
@@ -67,7 +67,7 @@ def test_every_route_lets_in_whom_it_says(
     door: TestClient, route: APIRoute, method: str, caller: Role | None
 ) -> None:
     needed = declared_role(route)
-    path = route.path.replace("{run_id}", "0" * 32).replace("{node_id}", "0" * 32).replace("{at}", "0")
+    path = route.path.replace("{verb}", "pause").replace("{run_id}", "0" * 32).replace("{node_id}", "0" * 32).replace("{at}", "0")
     while "{" in path:
         path = f"{path[: path.index('{')]}999999{path[path.index('}') + 1 :]}"
     answer = door.request(

@@ -38,7 +38,8 @@ def sparkline(runs: Sequence[Drawable], places: int) -> list[Bar]:
     slowest = max((run.seconds for run in runs), default=0.0)
     first = places - len(runs)
     return [
-        _bar(run, (first + place) * STEP, STEP - 1, slowest, SPARK_HEIGHT) for place, run in enumerate(runs)
+        _bar(run, (first + place) * STEP, STEP - 1, _logarithmic(run.seconds, slowest), SPARK_HEIGHT)
+        for place, run in enumerate(runs)
     ]
 
 
@@ -48,19 +49,20 @@ def history(runs: Sequence[Drawable]) -> list[Bar]:
     step = 1000 / max(len(runs), 20)
     first = max(0, 20 - len(runs))
     return [
-        _bar(run, (first + place) * step, step * 0.8, slowest, HISTORY_HEIGHT)
+        _bar(run, (first + place) * step, step * 0.8, run.seconds / (slowest or 1), HISTORY_HEIGHT)
         for place, run in enumerate(runs)
     ]
 
 
-def _bar(run: Drawable, x: float, width: float, slowest: float, height: float) -> Bar:
-    share = 1.0 if run.state in ("failed", "missed") else max(0.12, _share(run.seconds, slowest))
+def _bar(run: Drawable, x: float, width: float, share: float, height: float) -> Bar:
+    # In a row of small bars what went wrong must be seen at once, however short it was.
+    share = 1.0 if run.state in ("failed", "missed") else max(0.06, share)
     tall = round(share * height, 1)
     return Bar(round(x, 1), round(height - tall, 1), round(width, 1), tall, str(run.state), run)
 
 
-def _share(seconds: float, slowest: float) -> float:
-    """Return how tall a duration is drawn: on a logarithmic scale over three powers of ten."""
+def _logarithmic(seconds: float, slowest: float) -> float:
+    """Return how tall a duration is drawn where there is little room: over three powers of ten."""
     if seconds <= 0 or slowest <= 0:
         return 0.0
     return max(0.0, 1 + log10(seconds / slowest) / 3)

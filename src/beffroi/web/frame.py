@@ -1,8 +1,7 @@
 """Pages: a template, what it shows, and the frame around it, made once for all who look at the same."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -12,8 +11,6 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from sqlmodel import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -21,10 +18,8 @@ from starlette.staticfiles import StaticFiles
 
 from beffroi import __version__
 from beffroi.core.access import Role
-from beffroi.core.errors import BeffroiError, ForbiddenError, InvalidError
 from beffroi.store.db import Database
 from beffroi.web import times, words
-from beffroi.web.errors import STATUS, problems_of
 from beffroi.web.live import Pulse
 from beffroi.web.renderings import Renderings
 from beffroi.web.viewer import LANGUAGES, Viewer, made_for, viewer_of
@@ -34,7 +29,6 @@ BEAT = "X-Beat"
 SAID_COOKIE = "beffroi_said"
 
 Values = Callable[[Session], Mapping[str, Any]]
-Errors = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,35 +124,6 @@ class Frame:
             "languages": LANGUAGES,
             "said": words.gettext(unquote(said)) if said else None,
         }
-
-
-class RefusedError(Exception):
-    """A form was not accepted. Nothing of it was done; the form is shown again with what is wrong."""
-
-    def __init__(self, show: Callable[[], Response]) -> None:
-        self.show = show
-
-
-async def show_refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError), "registered for these only"
-    return await run_in_threadpool(error.show)
-
-
-@contextmanager
-def refused_as(show: Callable[[Errors, HTTPStatus], Response]) -> Iterator[None]:
-    """Turn what goes wrong within into the form, shown again with sentences by field."""
-    try:
-        yield
-    except ForbiddenError:
-        raise
-    except RequestValidationError as error:
-        found = {problem.field: problem.message for problem in problems_of(error)}
-        raise RefusedError(lambda: show(found, HTTPStatus.UNPROCESSABLE_ENTITY)) from None
-    except BeffroiError as error:
-        field = error.field if isinstance(error, InvalidError) else ""
-        told = {field: error.message}
-        status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-        raise RefusedError(lambda: show(told, status)) from None
 
 
 def see_other(path: str, said: str | None = None) -> Response:

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from beffroi.core.access import Means, Role
 from beffroi.core.errors import ConflictError
 from beffroi.core.moments import Moment
-from beffroi.domains.accounts import service
+from beffroi.domains.accounts import audit, service, tokens
+from beffroi.domains.accounts.audit import AuditFilter
 from beffroi.domains.accounts.models import Account, ApiToken, AuditEntry
-from beffroi.domains.accounts.service import AuditFilter, TokenWish
+from beffroi.domains.accounts.tokens import TokenWish
 from beffroi.web.access import ADMIN, VIEWER, Known
 from beffroi.web.context import Context
 from beffroi.web.deps import Ctx, Limit, Now, Reading, Writing, moment_in_zone
@@ -180,14 +181,14 @@ def sign_out_account(account_id: Id, session: Writing, now: Now) -> SignedOut:
 @router.get("/tokens")
 def list_tokens(session: Reading, caller: Known) -> list[TokenView]:
     """List your tokens; an admin sees everybody's."""
-    return [token_view(token, owner) for token, owner in service.list_tokens(session, caller)]
+    return [token_view(token, owner) for token, owner in tokens.list_for(session, caller)]
 
 
 @router.post("/tokens", status_code=status.HTTP_201_CREATED)
 def create_token(body: TokenCreate, session: Writing, caller: Known, now: Now) -> TokenCreated:
     """Make a token for a program. The key is in this answer only."""
     wish = TokenWish(body.name, body.role, body.areas, body.expires_at)
-    token, key = service.create_token(session, caller, wish, now)
+    token, key = tokens.create(session, caller, wish, now)
     owner = service.get(session, token.account_id).name
     return TokenCreated(token=token_view(token, owner), key=key)
 
@@ -195,7 +196,7 @@ def create_token(body: TokenCreate, session: Writing, caller: Known, now: Now) -
 @router.delete("/tokens/{token_id}")
 def revoke_token(token_id: Id, session: Writing, caller: Known) -> Deleted:
     """End a token at once."""
-    service.revoke_token(session, caller, token_id)
+    tokens.revoke(session, caller, token_id)
     return Deleted()
 
 
@@ -217,7 +218,7 @@ def list_audit(
     wanted = AuditFilter(
         actor, subject, moment_in_zone("since", since, zone), moment_in_zone("until", until, zone)
     )
-    found = service.list_audit(session, wanted, after, limit + 1)
+    found = audit.list_audit(session, wanted, after, limit + 1)
     rows = page(request, response, found, limit, [entry.id for entry in found])
     return [audit_view(entry) for entry in rows]
 

@@ -15,17 +15,18 @@ from beffroi import events
 from beffroi.core.access import Caller, Means, Role
 from beffroi.core.errors import ForbiddenError, InvalidError
 from beffroi.core.moments import in_utc
-from beffroi.domains.accounts import service
+from beffroi.domains.accounts import audit, service, tokens
 from beffroi.domains.accounts.api import AREAS, Id, issuer_of, link_of
+from beffroi.domains.accounts.audit import AuditFilter
 from beffroi.domains.accounts.browser import DEVICE_COOKIE, admit, forget
 from beffroi.domains.accounts.keys import check_password_rules, hash_password
-from beffroi.domains.accounts.service import AuditFilter, TokenWish
 from beffroi.domains.accounts.throttle import Throttle, network_of
+from beffroi.domains.accounts.tokens import TokenWish
 from beffroi.web.access import ADMIN, ANYBODY, SESSION_COOKIE, VIEWER, InPerson, Known, caller_of, visitor_of
 from beffroi.web.context import context_of
 from beffroi.web.deps import Ctx, Now, Reading, Writing
-from beffroi.web.forms import Fields
-from beffroi.web.frame import Errors, MenuItem, local_path, refused_as, see_other
+from beffroi.web.forms import Errors, Fields, refused_as
+from beffroi.web.frame import MenuItem, local_path, see_other
 from beffroi.web.paging import links
 from beffroi.web.viewer import viewer_of
 from beffroi.web.words import mark as _
@@ -164,14 +165,14 @@ def sign_out_everywhere(caller: InPerson, session: Writing, now: Now) -> Respons
 def create_token(request: Request, fields: Fields, caller: InPerson, session: Writing, now: Now) -> Response:
     """Make a token; its key is shown on this page only."""
     with refused_as(lambda found, status: _me(request, caller, found, status, fields)):
-        _token, key = service.create_token(session, caller, _wish(request, fields), now)
+        _token, key = tokens.create(session, caller, _wish(request, fields), now)
     return _me(request, caller, key=key, session=session)
 
 
 @router.post("/me/tokens/{token_id}/revoke", name="revoke_token")
 def revoke_token(token_id: Id, caller: InPerson, session: Writing) -> Response:
     """End a token at once."""
-    service.revoke_token(session, caller, token_id)
+    tokens.revoke(session, caller, token_id)
     return see_other("/ui/me", _("The token is ended."))
 
 
@@ -229,7 +230,7 @@ def audit_page(
     """Who changed what, the newest first."""
 
     def shown(session: Session) -> dict[str, Any]:
-        found = service.list_audit(session, AuditFilter(actor, subject), after, PAGE + 1)
+        found = audit.list_audit(session, AuditFilter(actor, subject), after, PAGE + 1)
         entries = [{"entry": entry, "changes": json.loads(entry.changes)} for entry in found[:PAGE]]
         following = found[PAGE - 1].id if len(found) > PAGE else None
         return {
@@ -269,7 +270,7 @@ def _me(
         shown = {
             "account": service.get(session, account_id) if caller.is_known else None,
             "sign_ins": service.sign_ins(session, account_id, context.clock.now()),
-            "tokens": service.list_tokens(session, caller),
+            "tokens": tokens.list_for(session, caller),
             "roles": [role.value for role in Role if caller.role.includes(role)],
             "areas": AREAS,
             "found": found or {},

@@ -1,4 +1,4 @@
-"""Verbs on accounts, sign-ins, tokens and the audit."""
+"""Verbs on accounts, links and sign-ins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, text, update
 from sqlmodel import Session, col, select
 
-from beffroi.core.access import Caller, Means, Role, Visitor
+from beffroi.core.access import Means, Role, Visitor
 from beffroi.core.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from beffroi.domains.accounts import keys
-from beffroi.domains.accounts.keys import TOKEN_PREFIX, hash_of, new_key
-from beffroi.domains.accounts.models import Account, ApiToken, AuditEntry, Invitation, SignIn
+from beffroi.domains.accounts.keys import hash_of, new_key
+from beffroi.domains.accounts.models import Account, ApiToken, Invitation, SignIn
 
 INVITATION_HOLDS = timedelta(days=3)
 SETUP_HOLDS = timedelta(days=1)
@@ -23,14 +23,6 @@ LONGEST = timedelta(days=30)
 
 ADVISORY = 0x0BEFF403
 """The advisory lock under which accounts are changed on PostgreSQL."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    actor: str | None = None
-    subject: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 def setup_key(session: Session, now: datetime) -> str | None:
@@ -245,72 +237,6 @@ def from_provider(
     if not account.active:
         raise ForbiddenError("This account is shut out.")
     return account
-
-
-@dataclass(frozen=True, slots=True)
-class TokenWish:
-    name: str
-    role: Role
-    areas: Sequence[str] = ()
-    expires_at: datetime | None = None
-
-
-def create_token(session: Session, caller: Caller, wish: TokenWish, now: datetime) -> tuple[ApiToken, str]:
-    """Make a token for the caller; return it, and the key, which is not kept and cannot be shown again."""
-    if caller.account_id is None:
-        raise ConflictError("A token belongs to an account, and sign-in is off here: nobody has one.")
-    if caller.means is Means.TOKEN:
-        raise ForbiddenError("A token cannot make tokens; sign in for that.")
-    if not caller.role.includes(wish.role):
-        raise InvalidError("role", f"can be at most yours, {caller.role}")
-    if wish.expires_at is not None and wish.expires_at <= now:
-        raise InvalidError("expires_at", "must lie ahead")
-    key = TOKEN_PREFIX + new_key()
-    token = ApiToken(
-        name=wish.name,
-        account_id=caller.account_id,
-        key_hash=hash_of(key),
-        role=wish.role,
-        areas=",".join(sorted(wish.areas)) or None,
-        created_at=now,
-        expires_at=wish.expires_at,
-    )
-    session.add(token)
-    session.flush()
-    return token, key
-
-
-def list_tokens(session: Session, caller: Caller) -> Sequence[tuple[ApiToken, str]]:
-    """Return the caller's tokens with their owner's name; an admin sees all."""
-    query = select(ApiToken, Account.name).join(Account).order_by(col(ApiToken.id))
-    if caller.role is not Role.ADMIN:
-        query = query.where(col(ApiToken.account_id) == caller.account_id)
-    return session.exec(query).all()
-
-
-def revoke_token(session: Session, caller: Caller, token_id: int) -> None:
-    if caller.means is Means.TOKEN:
-        raise ForbiddenError("A token cannot end tokens; sign in for that.")
-    token = session.get(ApiToken, token_id)
-    if token is None or (caller.role is not Role.ADMIN and token.account_id != caller.account_id):
-        raise NotFoundError(f"There is no token {token_id}.")
-    session.delete(token)
-
-
-def list_audit(session: Session, wanted: AuditFilter, after: int | None, limit: int) -> Sequence[AuditEntry]:
-    """Return the audit, the newest first, from the entry after `after` on."""
-    query = select(AuditEntry)
-    if wanted.actor:
-        query = query.where(col(AuditEntry.actor).icontains(wanted.actor, autoescape=True))
-    if wanted.subject:
-        query = query.where(col(AuditEntry.subject).startswith(wanted.subject, autoescape=True))
-    if wanted.since is not None:
-        query = query.where(col(AuditEntry.at) >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(col(AuditEntry.at) < wanted.until)
-    if after is not None:
-        query = query.where(col(AuditEntry.id) < after)
-    return session.exec(query.order_by(col(AuditEntry.id).desc()).limit(limit)).all()
 
 
 def _invite(session: Session, account_id: int | None, holds: timedelta, now: datetime) -> str:

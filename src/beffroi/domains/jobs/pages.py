@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,8 +26,8 @@ from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.context import Context, context_of
 from beffroi.web.deps import RECORDED, Ctx, Expected, Now, Reading, Writing, etag
 from beffroi.web.drawing import history, sparkline
-from beffroi.web.forms import Fields
-from beffroi.web.frame import Errors, MenuItem, refused_as, see_other
+from beffroi.web.forms import Errors, Fields, refused_as
+from beffroi.web.frame import MenuItem, see_other
 from beffroi.web.paging import links
 from beffroi.web.patch import merged
 from beffroi.web.search import Hit
@@ -37,6 +37,7 @@ from beffroi.web.words import mark as _
 router = APIRouter(prefix="/ui", tags=["jobs"], include_in_schema=False, dependencies=[VIEWER])
 
 MENU = MenuItem(_("Jobs"), "/ui/jobs")
+Verb = Literal["pause", "resume", "run", "skip", "delete"]
 PAGE = 50
 HISTORY = 60
 NEW: Mapping[str, str] = {"trigger": "cron", "action": "http"}
@@ -149,9 +150,12 @@ def change_job(
     return see_other(f"/ui/jobs/{job_id}", _("The job is changed."))
 
 
-@router.get("/jobs/{job_id}/pause", dependencies=[OPERATOR])
-def pause_page(request: Request, job_id: JobId, session: Reading) -> Response:
-    return _act(request, service.get(session, job_id), "pause")
+@router.get("/jobs/{job_id}/{verb}", dependencies=[OPERATOR])
+def ask_page(
+    request: Request, job_id: JobId, verb: Verb, session: Reading, at: datetime | None = None
+) -> Response:
+    """Ask whether something is really to be done; a script shows it as a dialog."""
+    return _act(request, service.get(session, job_id), verb, at=at)
 
 
 @router.post("/jobs/{job_id}/pause", name="pause_job", dependencies=[OPERATOR])
@@ -166,11 +170,6 @@ def pause_job(request: Request, job_id: JobId, fields: Fields, session: Writing,
     return see_other(f"/ui/jobs/{job_id}", _("The job is paused."))
 
 
-@router.get("/jobs/{job_id}/resume", dependencies=[OPERATOR])
-def resume_page(request: Request, job_id: JobId, session: Reading) -> Response:
-    return _act(request, service.get(session, job_id), "resume")
-
-
 @router.post("/jobs/{job_id}/resume", name="resume_job", dependencies=[OPERATOR])
 def resume_job(request: Request, job_id: JobId, session: Writing, now: Now) -> Response:
     """Resume a paused job from now on."""
@@ -179,11 +178,6 @@ def resume_job(request: Request, job_id: JobId, session: Writing, now: Now) -> R
         service.refuse_foreign(job)
         engine.resume(session, job, now)
     return see_other(f"/ui/jobs/{job_id}", _("The job goes on."))
-
-
-@router.get("/jobs/{job_id}/run", dependencies=[OPERATOR])
-def run_page(request: Request, job_id: JobId, session: Reading) -> Response:
-    return _act(request, service.get(session, job_id), "run")
 
 
 @router.post("/jobs/{job_id}/run", name="run_job", dependencies=[OPERATOR])
@@ -195,11 +189,6 @@ def run_job(request: Request, job_id: JobId, session: Writing, now: Now) -> Resp
     return see_other(f"/ui/runs/{run_id}", _("The run is under way."))
 
 
-@router.get("/jobs/{job_id}/skip", dependencies=[OPERATOR])
-def skip_page(request: Request, job_id: JobId, session: Reading, at: datetime) -> Response:
-    return _act(request, service.get(session, job_id), "skip", at=at)
-
-
 @router.post("/jobs/{job_id}/skip", name="skip_occurrence", dependencies=[OPERATOR])
 def skip_occurrence(request: Request, job_id: JobId, fields: Fields, session: Writing, now: Now) -> Response:
     """Leave out one occurrence to come."""
@@ -209,11 +198,6 @@ def skip_occurrence(request: Request, job_id: JobId, fields: Fields, session: Wr
         at = _moment("at", fields.get("at"), "UTC")
         engine.skip(session, job, at, now)
     return see_other(f"/ui/jobs/{job_id}", _("The occurrence is left out."))
-
-
-@router.get("/jobs/{job_id}/delete", dependencies=[OPERATOR])
-def delete_page(request: Request, job_id: JobId, session: Reading) -> Response:
-    return _act(request, service.get(session, job_id), "delete")
 
 
 @router.post("/jobs/{job_id}/delete", name="delete_job", dependencies=[OPERATOR])
@@ -314,7 +298,7 @@ def _preview(request: Request, fields: Mapping[str, str]) -> dict[str, Any]:
 def _act(
     request: Request,
     job: Job,
-    verb: str,
+    verb: Verb,
     found: Errors | None = None,
     fields: Mapping[str, str] | None = None,
     status: HTTPStatus = HTTPStatus.OK,

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import select
-from sqlmodel import Session, col
+from sqlmodel import Session
 from starlette.responses import Response
 
 from beffroi.core.outcomes import State
@@ -17,7 +16,8 @@ from beffroi.engine.models import Job, Node, Run
 from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.context import context_of
 from beffroi.web.deps import Ctx, Now, Reading, Writing
-from beffroi.web.frame import Errors, MenuItem, refused_as, see_other
+from beffroi.web.forms import Errors, refused_as
+from beffroi.web.frame import MenuItem, see_other
 from beffroi.web.paging import links
 from beffroi.web.search import Hit
 from beffroi.web.words import mark as _
@@ -35,9 +35,8 @@ def find(session: Session, text: str, most: int) -> list[Hit]:
     if len(digits) < SHORTEST_PREFIX or len(digits) > 32 or set(digits) - set("0123456789abcdef"):
         return []
     low, high = str(UUID(digits.ljust(32, "0"))), str(UUID(digits.ljust(32, "f")))
-    query = select(col(Run.id), col(Run.state), col(Job.name)).join(Job, col(Job.id) == col(Run.job_id))
-    found = session.execute(query.where(col(Run.id).between(low, high)).limit(most))
-    return [Hit(_("run"), f"{name}, {state}", f"/ui/runs/{run_id}", run_id) for run_id, state, name in found]
+    found = service.runs_between(session, low, high, most)
+    return [Hit(_("run"), f"{name}, {run.state}", f"/ui/runs/{run.id}", run.id) for run, name in found]
 
 
 @router.get("/runs")

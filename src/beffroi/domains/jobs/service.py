@@ -116,6 +116,12 @@ def get_run(session: Session, run_id: str) -> tuple[Run, str]:
     return found
 
 
+def runs_between(session: Session, low: str, high: str, most: int) -> Sequence[tuple[Run, str]]:
+    """Return runs whose ids lie in a range, with the names of their jobs."""
+    query = _RUNS.where(col(Run.id).between(low, high)).order_by(col(Run.id)).limit(most)
+    return [(run, name) for run, name in session.execute(query)]
+
+
 def list_runs(
     session: Session, wanted: RunFilter, after: str | None, limit: int
 ) -> Sequence[tuple[Run, str]]:
