@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from beffroi.core.access import Role
+from beffroi.engine.queue import QUEUE, NoQueue
+from beffroi.store.db import Database
+from tests.helpers.people import token_of
 from tests.helpers.program import Program, beffroi
 
 FILE = """
@@ -169,3 +173,21 @@ def test_next_of_all_jobs_is_complete_up_to_its_end(folder: Path) -> None:
     assert len(rows) == 12
     assert len(moments) >= 11, "not cut to the few that a list shows"
     assert all(after - before == timedelta(seconds=10) for before, after in pairwise(moments))
+
+
+def test_a_server_that_asks_who_calls_is_told_by_a_token(tmp_path: Path) -> None:
+    program = Program(tmp_path, BEFFROI_AUTH="on").start()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    refused = beffroi("jobs", cwd=elsewhere, BEFFROI_URL=program.url)
+    assert refused.returncode == 1
+    assert "make a token on its pages, and put it into BEFFROI_TOKEN" in refused.stdout + refused.stderr
+    program.stop()
+    database = Database(f"sqlite:///{tmp_path}/data/sqlite/scheduler.db", {QUEUE: NoQueue()})
+    key = token_of(database, Role.OPERATOR)["Authorization"].removeprefix("Bearer ")
+    database.close()
+    program.start()
+    let_in = beffroi("jobs", "list", "--json", cwd=elsewhere, BEFFROI_URL=program.url, BEFFROI_TOKEN=key)
+    assert (let_in.returncode, let_in.stdout.strip()) == (0, "[]"), let_in.stderr
+    assert "welcome?key=" in program.log.read_text(encoding="utf-8")
+    program.stop()
