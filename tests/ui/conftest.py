@@ -17,8 +17,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for one file of tests.
+
+    Not for the session: as long as Playwright is open its event loop counts as running in this
+    thread, and a test elsewhere that the same worker takes next could not run one of its own.
+    """
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         message = f"none of {', '.join(NAMES)} is installed (Debian: apt-get install chromium)"
