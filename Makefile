@@ -63,9 +63,9 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.run
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --upgrade
 lock:
-	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra oidc --extra postgresql -o requirements/run.txt
-	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra oidc --extra postgresql --extra dev -c requirements/run.txt -o requirements/dev.txt
-	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra oidc --extra postgresql --extra bench -c requirements/run.txt -o requirements/bench.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra kubernetes --extra oidc --extra postgresql -o requirements/run.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra kubernetes --extra oidc --extra postgresql --extra dev -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra fast --extra kubernetes --extra oidc --extra postgresql --extra bench -c requirements/run.txt -o requirements/bench.txt
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -63,7 +63,7 @@ def test_every_state_and_reason_is_documented(word: str) -> None:
 
 def test_every_route_is_documented_and_no_other() -> None:
     routes = {
-        f"{method} {route.path}"
+        f"{method} {route.path_format}"
         for router in ROUTERS
         for route in router.routes
         if isinstance(route, APIRoute)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from beffroi import __version__
 from beffroi.actions import action_table
@@ -22,10 +23,14 @@ from beffroi.domains.accounts.throttle import Throttle
 from beffroi.domains.jobs import api as jobs
 from beffroi.domains.jobs import pages as jobs_pages
 from beffroi.domains.jobs import runs_pages
+from beffroi.domains.jobs.declare import JOBS
 from beffroi.domains.timeline import pages as timeline_pages
 from beffroi.domains.timeline.figures import Figures
 from beffroi.domains.workloads import api as workloads
 from beffroi.domains.workloads import pages as workloads_pages
+from beffroi.domains.workloads import targets_api as targets
+from beffroi.domains.workloads.declare import SCHEDULES, TARGETS
+from beffroi.domains.workloads.targets import see_to_resync
 from beffroi.engine.clock import Clock, DatabaseClock, SystemClock
 from beffroi.engine.history import History
 from beffroi.engine.machine import Machine, Tuning
@@ -34,7 +39,7 @@ from beffroi.engine.queue import QUEUE, NoQueue, Queue
 from beffroi.settings import Auth, Settings, load
 from beffroi.store.db import Database, lock_sqlite, make_folder
 from beffroi.store.migrate import migrate, require
-from beffroi.web import errors, health, nodes, search, streams
+from beffroi.web import documents, errors, health, nodes, search, streams
 from beffroi.web.context import Context
 from beffroi.web.forms import RefusedError, show_refused
 from beffroi.web.frame import Frame, see_other
@@ -47,10 +52,14 @@ if TYPE_CHECKING:
 SWITCH_INTERVAL = 0.0001
 """Seconds after which a thread must let another go on: a busy request must not make the timer late."""
 
+SECTIONS = (TARGETS, SCHEDULES, JOBS)
+
 ROUTERS = (
     jobs.router,
     jobs.runs_router,
     workloads.router,
+    targets.router,
+    documents.router(SECTIONS),
     nodes.router,
     accounts.router,
     health.router,
@@ -99,11 +108,11 @@ def create_app(
         finders=FINDERS,
         zone=settings.timezone,
         commands=settings.commands.keys(),
+        resync=settings.resync,
         public_url=settings.public_url,
     )
     application = FastAPIOffline(
         redoc_url=None,
-        max_body_size=LARGEST_BODY,
         title="Beffroi",
         version=__version__,
         lifespan=lambda _: _alive(context, timer),
@@ -111,6 +120,7 @@ def create_app(
     )
     application.state.context = context
     application.state.throttle = throttle
+    application.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
     application.add_middleware(Shield, is_open=is_open, public_url=settings.public_url)
     errors.install(application)
     if role is Role.SERVE:
@@ -141,6 +151,7 @@ async def _alive(context: Context, timer: bool) -> AsyncIterator[None]:
         await run_in_threadpool(prepare, database, context.clock)
         if timer:
             keep_steady()
+            await run_in_threadpool(_take_on, context)
             await run_in_threadpool(context.machine.start)
         yield
         await run_in_threadpool(context.pulse.close)
@@ -149,6 +160,12 @@ async def _alive(context: Context, timer: bool) -> AsyncIterator[None]:
         database.close()
         if lock is not None:
             lock.release()
+
+
+def _take_on(context: Context) -> None:
+    """Let what is in the database follow the settings that it depends on."""
+    with context.database.write() as session:
+        see_to_resync(session, context.resync, context.clock.now())
 
 
 def first_visit(application: FastAPI) -> str | None:

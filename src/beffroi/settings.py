@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     history_count: Annotated[
         int | None, Field(ge=1, description="Of each job the newest so many runs are kept; empty: all.")
     ] = 10_000
+    resync: Annotated[
+        PositiveDuration,
+        Field(description="How often all targets of schedules are looked at, and set right if they drifted."),
+    ] = timedelta(minutes=5)
     http_deny: Annotated[
         Listing,
         Field(description="Hosts, `*.domains` or networks that `http` actions may not call; `*` denies all."),

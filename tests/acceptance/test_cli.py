@@ -41,7 +41,7 @@ def test_it_works_on_the_database_when_no_server_runs(folder: Path) -> None:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout if code == 0 else done.stderr
 
-    assert "created: nightly" in run("apply", "jobs.toml")
+    assert "created: job nightly" in run("apply", "jobs.toml")
     assert "2 unchanged." in run("apply", "jobs.toml")
     listed = json.loads(run("jobs", "list", "--json"))
     assert [job["name"] for job in listed] == ["nightly", "often"]
@@ -57,8 +57,8 @@ def test_it_works_on_the_database_when_no_server_runs(folder: Path) -> None:
     assert "planned" in run("runs")
     assert "is deleted" in run("jobs", "delete", "often")
     (folder / "jobs.toml").write_text("jobs = []")
-    assert "would be deleted: nightly" in run("apply", "jobs.toml", "--prune", "--dry-run")
-    assert "deleted: nightly" in run("apply", "jobs.toml", "--prune")
+    assert "would be deleted: job nightly" in run("apply", "jobs.toml", "--prune", "--dry-run")
+    assert "deleted: job nightly" in run("apply", "jobs.toml", "--prune")
     assert "No jobs." in run("jobs")
 
 
@@ -76,7 +76,7 @@ def test_what_is_exported_can_be_applied(folder: Path, suffix: str) -> None:
     [
         ("[[jobs", "is not TOML"),
         ("[[jobs]]\nname = 'x'", "jobs.0.trigger: field required"),
-        ("[[job]]\nname = 'x'", "must hold one list named 'jobs'"),
+        ("[[job]]\nname = 'x'", "must hold lists named targets, schedules, jobs"),
         (FILE.replace("30 2", "99 2"), "jobs.0.trigger: '99 2 * * *' is not a cron line: bad minute"),
         (FILE.replace("often", "nightly"), "two jobs are named 'nightly'"),
     ],
@@ -93,7 +93,7 @@ def test_a_bad_file_is_told_and_changes_nothing(folder: Path, text: str, sentenc
 def test_it_talks_to_the_server_that_runs(folder: Path) -> None:
     program = Program(folder).start()
     own = {"BEFFROI_LISTEN": f"127.0.0.1:{program.port}"}
-    assert "created: nightly" in beffroi("apply", "jobs.toml", cwd=folder, **own).stdout
+    assert "created: job nightly" in beffroi("apply", "jobs.toml", cwd=folder, **own).stdout
     assert len(program.get("/jobs")) == 2
     elsewhere = beffroi("jobs", cwd=folder, BEFFROI_URL=program.url)
     assert "nightly" in elsewhere.stdout

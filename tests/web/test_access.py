@@ -152,7 +152,7 @@ def test_what_was_only_tried_is_not_in_the_audit(door: TestClient) -> None:
     admin = headers(door, Role.ADMIN)
     before = door.get("/audit", headers=admin).json()[0]["id"]
     document = {"jobs": [{**JOB, "name": "from a file"}], "dry_run": True}
-    assert door.post("/apply", json=document, headers=admin).json()["created"] == ["from a file"]
+    assert door.post("/apply", json=document, headers=admin).json()["created"] == ["job from a file"]
     assert door.get("/audit", headers=admin).json()[0]["id"] == before
 
 
@@ -214,6 +214,7 @@ def test_sizes_are_bounded(client: TestClient) -> None:
         "/jobs", content=b" " * (LARGEST_BODY + 1), headers={"Content-Type": "application/json"}
     )
     assert large.status_code == 413
+    assert large.headers["Content-Type"] == "application/problem+json"
 
 
 def test_answers_carry_a_strict_policy(client: TestClient) -> None:

@@ -286,17 +286,17 @@ def test_a_broken_job_is_shown_and_can_be_replaced(client: TestClient) -> None:
 def test_a_document_is_applied_as_a_whole(client: TestClient) -> None:
     create(client, spec(name="by hand"))
     document = {"jobs": [spec(name="a"), spec(name="b")]}
-    assert client.post("/apply", json={**document, "dry_run": True}).json()["created"] == ["a", "b"]
+    assert client.post("/apply", json={**document, "dry_run": True}).json()["created"] == ["job a", "job b"]
     assert len(client.get("/jobs").json()) == 1
-    assert client.post("/apply", json=document).json()["created"] == ["a", "b"]
-    assert client.post("/apply", json=document).json()["unchanged"] == ["a", "b"]
+    assert client.post("/apply", json=document).json()["created"] == ["job a", "job b"]
+    assert client.post("/apply", json=document).json()["unchanged"] == ["job a", "job b"]
     bad = {"jobs": [spec(name="c"), spec(name="d", action={"kind": "command", "command": "rm"})]}
     refused = client.post("/apply", json=bad)
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "jobs[d].action.command"
     changed = {"jobs": [spec(name="b", policy={"priority": 3})], "prune": True}
     report = client.post("/apply", json=changed).json()
-    assert (report["changed"], report["deleted"]) == (["b"], ["a"])
+    assert (report["changed"], report["deleted"]) == (["job b"], ["job a"])
     assert {job["name"] for job in client.get("/jobs").json()} == {"by hand", "b"}
 
 
@@ -305,7 +305,9 @@ def test_what_is_exported_applies_without_a_change(client: TestClient) -> None:
     create(client, spec(name="b", trigger={"kind": "cron", "line": "0 3 * * *", "gap": "skip"}))
     exported = client.get("/export").json()
     report = client.post("/apply", json=exported).json()
-    assert report["unchanged"] == report["taken_over"] == ["a", "b"], "they belong to files from now on"
+    assert report["unchanged"] == report["taken_over"] == ["job a", "job b"], (
+        "they belong to files from now on"
+    )
     assert client.post("/apply", json=exported).json()["taken_over"] == []
 
 

@@ -1,4 +1,4 @@
-"""`beffroi apply` and `beffroi export`: jobs as a file."""
+"""`beffroi apply` and `beffroi export`: everything that people define as a file."""
 
 import json
 from datetime import date, datetime
@@ -13,6 +13,8 @@ from tomlkit.exceptions import TOMLKitError
 from beffroi.cli.client import call
 from beffroi.cli.render import AsJson, fail, out, print_json
 
+SECTIONS = ("targets", "schedules", "jobs")
+
 Target = Annotated[
     Path, typer.Argument(help="A TOML (.toml) or YAML (.yaml, .yml) file.", show_default=False)
 ]
@@ -20,13 +22,11 @@ Target = Annotated[
 
 def apply(
     file: Target,
-    prune: Annotated[
-        bool, typer.Option(help="Delete jobs that came from a file and are not in this one.")
-    ] = False,
+    prune: Annotated[bool, typer.Option(help="Delete what came from a file and is not in this one.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the jobs of a file so: create and change them; all of it, or nothing."""
+    """Make what a file says so: jobs, targets, schedules; all of it, or nothing."""
     document = {**_read(file), "prune": prune, "dry_run": dry_run}
     report = call("POST", "/apply", json=document)
     if as_json:
@@ -42,24 +42,25 @@ def apply(
 def export(
     file: Annotated[Path | None, typer.Argument(help="Where to write; without: TOML to the screen.")] = None,
 ) -> None:
-    """Write the jobs as a file that `apply` reads."""
-    jobs = {"jobs": call("GET", "/export")["jobs"]}
+    """Write everything as a file that `apply` reads."""
+    found = {name: things for name, things in call("GET", "/export").items() if things}
     if file is None:
-        typer.echo(_as_toml(jobs), nl=False)
+        typer.echo(as_toml(found), nl=False)
         return
-    text = yaml.safe_dump(jobs, sort_keys=False, allow_unicode=True) if _is_yaml(file) else _as_toml(jobs)
+    text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True) if _is_yaml(file) else as_toml(found)
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise fail(f"{str(file)!r} cannot be written: {error.strerror}.", 2) from None
-    out.print(f"{len(jobs['jobs'])} jobs written to {file}.", highlight=False, markup=False)
+    counts = ", ".join(f"{len(things)} {name}" for name, things in found.items()) or "nothing"
+    out.print(f"{counts} written to {file}.", highlight=False, markup=False)
 
 
-def _as_toml(jobs: dict[str, Any]) -> str:
+def as_toml(document: dict[str, Any]) -> str:
     try:
-        return tomlkit.dumps(jobs)
+        return tomlkit.dumps(document)
     except TOMLKitError:
-        raise fail("A job holds a null, which TOML cannot write; export to a .yaml file.", 2) from None
+        raise fail("There is a null in it, which TOML cannot write; export to a .yaml file.", 2) from None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -71,10 +72,12 @@ def _read(file: Path) -> dict[str, Any]:
         raise fail(f"{str(file)!r} cannot be read: {error.strerror}.", 2) from None
     except (yaml.YAMLError, TOMLKitError, UnicodeDecodeError) as error:
         raise fail(f"{str(file)!r} is not {'YAML' if is_yaml else 'TOML'}: {error}", 2) from None
-    if not isinstance(document, dict) or set(document) - {"jobs"}:
-        raise fail(f"{str(file)!r} must hold one list named 'jobs', and nothing else.", 2)
-    jobs: dict[str, Any] = json.loads(json.dumps({"jobs": document.get("jobs") or []}, default=_plain))
-    return jobs
+    if not isinstance(document, dict) or not document or set(document) - set(SECTIONS):
+        raise fail(f"{str(file)!r} must hold lists named {', '.join(SECTIONS)}, and nothing else.", 2)
+    plain: dict[str, Any] = json.loads(
+        json.dumps({name: part or [] for name, part in document.items()}, default=_plain)
+    )
+    return plain
 
 
 def _is_yaml(file: Path) -> bool:
@@ -87,4 +90,4 @@ def _plain(value: Any) -> str:
     """Both formats have moments of their own; the API takes them as text."""
     if isinstance(value, datetime | date):
         return value.isoformat()
-    raise fail(f"{value!r} cannot stand in a job.", 2)
+    raise fail(f"{value!r} cannot stand in such a file.", 2)

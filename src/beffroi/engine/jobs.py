@@ -144,6 +144,14 @@ def run_now(session: Session, job: Job, now: datetime) -> str:
     return run.id
 
 
+def is_asked_for(session: Session, job: Job, now: datetime) -> bool:
+    """Whether this very transaction, or one of the same moment, has asked for a run by hand already."""
+    asked = select(col(Run.id)).where(
+        col(Run.job_id) == job.id, col(Run.scheduled_for) == now, col(Run.origin) == Origin.MANUAL
+    )
+    return session.scalar(asked) is not None
+
+
 def remove(session: Session, job: Job, now: datetime) -> None:
     """Delete a job. Its ledger stays; what was planned is cancelled, what runs runs to its end."""
     withdraw(session, job, now)

@@ -14,7 +14,8 @@ from sqlalchemy import Table, event, inspect
 from sqlalchemy.orm import UOWTransaction
 from sqlmodel import Session
 
-HIDDEN = "(hidden)"
+from beffroi.web.secrets import HIDDEN, without_headers
+
 LONGEST = 2_000
 """Characters kept of a value; the thing itself still holds all of it."""
 
@@ -86,12 +87,10 @@ def _shown(column: Any, value: Any) -> Any:
 
 
 def _without_headers(text: str) -> str:
-    """Hide the values of HTTP headers in a stored action: that is where passwords are."""
+    """Hide the values of HTTP headers in a stored action."""
     if '"headers"' not in text:
         return text
     try:
-        stored = json.loads(text)
-        stored["headers"] = dict.fromkeys(stored["headers"], HIDDEN)
-    except (ValueError, TypeError, KeyError):
+        return json.dumps(without_headers(json.loads(text)), ensure_ascii=False)
+    except ValueError:
         return text
-    return json.dumps(stored, ensure_ascii=False)

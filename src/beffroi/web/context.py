@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Context:
     """`zone`: where moments without an offset are read. `commands`: the names that may be called.
+    `resync`: how often all targets are looked at.
 
     `gate`: who may come in. `pulse`: what changed. `frame`: how pages are made. `finders`: what the search
     box asks, one a domain. `public_url`: where people find us, when it is not where we listen.
@@ -37,6 +39,7 @@ class Context:
     finders: "Collection[Finder]"
     zone: str
     commands: Collection[str]
+    resync: timedelta = timedelta(minutes=5)
     public_url: str | None = None
     writers: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -14,6 +14,7 @@ from beffroi.web.errors import problem
 
 LONGEST_QUERY = 8_192
 LARGEST_BODY = 2 * 1024 * 1024
+"""What says its length is refused by it; what does not is counted on the way in."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -65,6 +66,9 @@ class Shield:
     def _refusal(self, request: Request) -> tuple[HTTPStatus, str] | None:
         if len(request.scope["query_string"]) > LONGEST_QUERY:
             return (HTTPStatus.REQUEST_URI_TOO_LONG, f"At most {LONGEST_QUERY} characters.")
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > LARGEST_BODY:
+            return (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {LARGEST_BODY} bytes.")
         host = request.headers.get("host", "").lower()
         if self._is_open and not _is_this_machine(host):
             detail = "Sign-in is off, so only this machine is answered to: use http://127.0.0.1 or localhost."

@@ -8,19 +8,20 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from beffroi.core.triggers.base import Trigger
+from beffroi.core.triggers.boundaries import Boundaries
 from beffroi.core.triggers.cron import Cron
 from beffroi.core.triggers.edges import Edges
 from beffroi.core.triggers.interval import Interval
 from beffroi.core.triggers.once import Once
 
-AnyTrigger = Annotated[Once | Interval | Cron | Edges, Field(discriminator="kind")]
+AnyTrigger = Annotated[Once | Interval | Cron | Edges | Boundaries, Field(discriminator="kind")]
 """Every trigger kind. A new kind is a module beside these and a name in this line."""
 
-_adapter: TypeAdapter[Once | Interval | Cron | Edges] = TypeAdapter(AnyTrigger)
+_adapter: TypeAdapter[Once | Interval | Cron | Edges | Boundaries] = TypeAdapter(AnyTrigger)
 
 
 @lru_cache(maxsize=50_000)
-def read_trigger(text: str) -> Once | Interval | Cron | Edges:
+def read_trigger(text: str) -> Once | Interval | Cron | Edges | Boundaries:
     """Read a trigger back from its stored JSON; the timer asks for the same ones over and over."""
     return _adapter.validate_json(text)
 

@@ -9,8 +9,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response, status
 
 from beffroi.core.access import Role
 from beffroi.core.outcomes import State
-from beffroi.domains.jobs import declare, service
-from beffroi.domains.jobs.declare import ApplyReport, Document
+from beffroi.domains.jobs import service
 from beffroi.domains.jobs.service import JobFilter, RunFilter
 from beffroi.domains.jobs.shapes import (
     UPCOMING,
@@ -195,21 +194,6 @@ def next_occurrences(
 ) -> list[Upcoming]:
     """List the next occurrences of a job."""
     return upcoming(service.get(session, job_id), n, now)
-
-
-@router.post("/apply", dependencies=[OPERATOR])
-def apply_document(document: Document, session: Writing, context: Ctx, now: Now) -> ApplyReport:
-    """Make the jobs of a document so: create, change, with `prune` remove. All of it, or nothing."""
-    report = declare.apply(session, document, context.commands, now)
-    if document.dry_run:
-        session.rollback()
-    return report
-
-
-@router.get("/export", response_model_exclude_unset=True, dependencies=[OPERATOR])
-def export_document(session: Reading) -> Document:
-    """Return the jobs as a document that `/apply` takes back."""
-    return Document.model_validate({"jobs": declare.export(session)})
 
 
 @runs_router.get("/runs")

@@ -14,6 +14,7 @@ from beffroi.domains.jobs.action import Action
 from beffroi.engine.jobs import id_of
 from beffroi.engine.models import Health, Job, JobState, Origin, Run
 from beffroi.engine.planner import read_skips
+from beffroi.web.secrets import without_headers
 
 UPCOMING = 5
 """How many occurrences to come an answer shows by itself."""
@@ -136,7 +137,7 @@ def job_view(job: Job, now: datetime, *, shows_headers: bool = True) -> JobView:
         name=job.name,
         owner=job.owner,
         trigger=_loaded(job.trigger),
-        action=_loaded(job.action) if shows_headers else _without_headers(_loaded(job.action)),
+        action=_loaded(job.action) if shows_headers else without_headers(_loaded(job.action)),
         policy=_loaded(job.policy),
         state=job.state,
         health=job.health,
@@ -200,16 +201,6 @@ def spec_of(job: Job) -> dict[str, Any]:
         }
     policy = spec.policy.model_dump(mode="json", exclude_defaults=True)
     return {**written, "policy": policy} if policy else written
-
-
-HIDDEN = "(hidden)"
-
-
-def _without_headers(action: Any) -> Any:
-    """Hide what may be a password from those who may only look."""
-    if not isinstance(action, dict) or not isinstance(action.get("headers"), dict):
-        return action
-    return {**action, "headers": dict.fromkeys(action["headers"], HIDDEN)}
 
 
 def _loaded(text: str) -> Any:

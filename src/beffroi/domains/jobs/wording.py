@@ -31,7 +31,11 @@ def in_words(trigger: AnyTrigger) -> str:
         return _every(trigger.every)
     if isinstance(trigger, Cron):
         return f"{_cron(trigger)}, {trigger.zone}"
-    return _window(trigger)
+    if isinstance(trigger, Edges):
+        return _window(trigger)
+    if not trigger.windows:
+        return _("when an override ends")
+    return "; ".join(_window(each) for each in trigger.windows)
 
 
 def stored_in_words(text: str) -> str:

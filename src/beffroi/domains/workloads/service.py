@@ -2,28 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from beffroi.core.errors import InvalidError, NotFoundError
 from beffroi.core.moments import in_utc
-from beffroi.core.policies import Overlap, Policy, Retries
 from beffroi.core.triggers.edges import Edges
-from beffroi.domains.workloads.models import Status, WorkloadSchedule
+from beffroi.domains.workloads import targets
+from beffroi.domains.workloads.models import Origin, Status, WorkloadOverride, WorkloadSchedule
 from beffroi.domains.workloads.params import WorkloadParams
-from beffroi.domains.workloads.rules import status_at, window_of
 from beffroi.domains.workloads.shapes import WorkloadScheduleCreate
+from beffroi.domains.workloads.targets import OWNER, POLICY
+from beffroi.domains.workloads.voices import edges_of
+from beffroi.domains.workloads.windows import status_at
 from beffroi.engine import jobs
 from beffroi.engine.jobs import Definition
-
-OWNER = "workloads"
-
-POLICY = Policy(
-    timeout=timedelta(minutes=5),
-    overlap=Overlap.QUEUE,
-    retries=Retries(max=5, first_delay=timedelta(seconds=1)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +59,27 @@ def list_schedules(
 
 
 def create(
-    session: Session, body: WorkloadScheduleCreate, default_zone: str, now: datetime
+    session: Session,
+    body: WorkloadScheduleCreate,
+    default_zone: str,
+    now: datetime,
+    origin: Origin = Origin.API,
 ) -> WorkloadSchedule:
-    zone = body.timezone or default_zone
-    start, end = _times(body, zone)
     schedule = WorkloadSchedule(
         name=body.name,
-        start_time=start,
-        end_time=end,
-        status=body.status,
-        active=body.active,
-        timezone=zone,
-        recurrence=body.recurrence,
+        timezone="",
+        start_time=now,
+        end_time=now,
+        origin=origin,
         created_at=now,
         updated_at=now,
     )
-    window = _window(schedule)
+    _fill(session, schedule, body, default_zone)
+    edges = edges_of(schedule)
     session.add(schedule)
     session.flush()
-    _arrange(session, schedule, window, now)
+    _arrange(session, schedule, edges, now)
+    targets.heed(session, schedule.target_id, now)
     return schedule
 
 
@@ -93,19 +89,31 @@ def replace(
     body: WorkloadScheduleCreate,
     default_zone: str,
     now: datetime,
-) -> None:
-    zone = body.timezone or default_zone
-    schedule.start_time, schedule.end_time = _times(body, zone)
-    schedule.name, schedule.active, schedule.status = body.name, body.active, body.status
-    schedule.timezone, schedule.recurrence = zone, body.recurrence
+) -> bool:
+    """Make a schedule so; return whether that changed anything."""
+    before, was = schedule.target_id, schedule.model_dump()
+    _fill(session, schedule, body, default_zone)
+    if schedule.model_dump() == was:
+        return False
     schedule.version += 1
     schedule.updated_at = now
-    _arrange(session, schedule, _window(schedule), now)
+    _arrange(session, schedule, edges_of(schedule), now)
+    for target_id in sorted({before, schedule.target_id} - {None}, key=lambda number: number or 0):
+        targets.heed(session, target_id, now)
+    return True
 
 
 def delete(session: Session, schedule: WorkloadSchedule, now: datetime) -> None:
+    """Delete a schedule and what was said about it; its target goes back to what the others say."""
     _drop_job(session, schedule, now)
+    mine = col(WorkloadOverride.schedule_id) == schedule.id
+    for override in session.exec(select(WorkloadOverride).where(mine)):
+        session.delete(override)
+    session.flush()
+    target_id = schedule.target_id
     session.delete(schedule)
+    session.flush()
+    targets.heed(session, target_id, now)
 
 
 def reconcile(session: Session, schedule_id: int, now: datetime) -> tuple[Status, Status]:
@@ -113,18 +121,43 @@ def reconcile(session: Session, schedule_id: int, now: datetime) -> tuple[Status
     schedule = lock(session, schedule_id)
     before = schedule.status
     if schedule.active:
-        schedule.status = status_at(_window(schedule), now)
+        schedule.status = status_at(edges_of(schedule), now)
     return before, schedule.status
 
 
-def _arrange(session: Session, schedule: WorkloadSchedule, window: Edges, now: datetime) -> None:
-    """Set the status, and give the schedule the job that fires at the edges; none when inactive."""
-    if not schedule.active:
+def _fill(
+    session: Session, schedule: WorkloadSchedule, body: WorkloadScheduleCreate, default_zone: str
+) -> None:
+    """Write down what a body says. The status is not taken from it: the time says it."""
+    zone = body.timezone or default_zone
+    schedule.start_time, schedule.end_time = _times(body, zone)
+    schedule.name, schedule.active = body.name, body.active
+    schedule.timezone, schedule.recurrence = zone, body.recurrence
+    schedule.replicas = body.replicas
+    schedule.target_id = _target_of(session, body.target)
+    if body.replicas is not None and schedule.target_id is None:
+        raise InvalidError("replicas", "is for a schedule with a target")
+
+
+def _target_of(session: Session, name: str | None) -> int | None:
+    if name is None:
+        return None
+    target = targets.find(session, name)
+    if target is None:
+        raise InvalidError("target", f"there is no target named {name!r}; make it first: POST /targets")
+    return target.id
+
+
+def _arrange(session: Session, schedule: WorkloadSchedule, edges: Edges, now: datetime) -> None:
+    """Set the status; without a target the schedule has a job of its own that keeps it, unless inactive."""
+    schedule.reason = None
+    if schedule.active:
+        schedule.status = status_at(edges, now)
+    if not schedule.active or schedule.target_id is not None:
         _drop_job(session, schedule, now)
         return
-    schedule.status = status_at(window, now)
     definition = Definition(
-        f"schedule {schedule.id}", window, WorkloadParams(schedule_id=schedule.id or 0), POLICY
+        f"schedule {schedule.id}", edges, WorkloadParams(schedule_id=schedule.id or 0), POLICY
     )
     job = jobs.lock(session, schedule.job_id) if schedule.job_id is not None else None
     if job is not None:
@@ -154,17 +187,3 @@ def _times(body: WorkloadScheduleCreate, zone: str) -> tuple[datetime, datetime]
             "end_time", "must lie after start_time; a window that ends before it begins is never up"
         )
     return start, end
-
-
-def _window(schedule: WorkloadSchedule) -> Edges:
-    try:
-        return window_of(schedule.start_time, schedule.end_time, schedule.recurrence, schedule.timezone)
-    except ValueError as error:
-        raise InvalidError("recurrence", _reason(error)) from None
-
-
-def _reason(error: ValueError) -> str:
-    """Return the sentence inside a validation error."""
-    text = str(error)
-    lines = [line.strip() for line in text.splitlines() if "Value error, " in line]
-    return lines[0].split("Value error, ", 1)[1].split(" [type=")[0] if lines else text

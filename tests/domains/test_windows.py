@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beffroi.domains.workloads.models import Status
-from beffroi.domains.workloads.rules import status_at, window_of
+from beffroi.domains.workloads.windows import status_at, window_of
 
 TEN = datetime(2026, 4, 20, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
