@@ -76,7 +76,7 @@ def test_kubernetes_names_what_exists() -> None:
             assert pod["terminationGracePeriodSeconds"] > Settings().drain.total_seconds()
 
 
-@pytest.mark.parametrize("name", ["kubernetes.yaml", "kubernetes-migrate.yaml"])
+@pytest.mark.parametrize("name", ["kubernetes.yaml", "kubernetes-migrate.yaml", "kubernetes-rbac.yaml"])
 def test_kubernetes_knows_every_field(name: str) -> None:
     for document in documents(name):
         kubernetes_validate.validate(document, "1.30", strict=True)

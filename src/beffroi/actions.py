@@ -11,8 +11,8 @@ from beffroi.domains.jobs.action import (
     PythonParams,
     call_python,
 )
-from beffroi.domains.workloads.action import TargetActions, WorkloadAction
-from beffroi.domains.workloads.params import ResyncParams, TargetParams, WorkloadParams
+from beffroi.domains.workloads.action import DiscoverAction, TargetActions, WorkloadAction
+from beffroi.domains.workloads.params import DiscoverParams, ResyncParams, TargetParams, WorkloadParams
 from beffroi.engine.calls import ActionKind, ActionTable
 from beffroi.engine.clock import Clock
 from beffroi.settings import Settings
@@ -25,6 +25,7 @@ def action_table(settings: Settings, database: Database, clock: Clock) -> Action
     http = HttpClient(rules, settings.concurrency)
     clusters = Clusters()
     targets = TargetActions(database, clock, http, clusters)
+    discovery = DiscoverAction(database, clock, clusters, settings.timezone, settings.resync)
     return {
         "http": ActionKind(HttpParams, HttpAction(http).call, http.close),
         "command": ActionKind(CommandParams, CommandAction(settings.commands).call),
@@ -32,4 +33,5 @@ def action_table(settings: Settings, database: Database, clock: Clock) -> Action
         "workload": ActionKind(WorkloadParams, WorkloadAction(database, clock).reconcile),
         "target": ActionKind(TargetParams, targets.bring, clusters.close),
         "resync": ActionKind(ResyncParams, targets.resync),
+        "discover": ActionKind(DiscoverParams, discovery.discover),
     }

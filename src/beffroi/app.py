@@ -30,7 +30,7 @@ from beffroi.domains.workloads import api as workloads
 from beffroi.domains.workloads import pages as workloads_pages
 from beffroi.domains.workloads import targets_api as targets
 from beffroi.domains.workloads.declare import SCHEDULES, TARGETS
-from beffroi.domains.workloads.targets import see_to_resync
+from beffroi.domains.workloads.targets import see_to_discovery, see_to_resync
 from beffroi.engine.clock import Clock, DatabaseClock, SystemClock
 from beffroi.engine.history import History
 from beffroi.engine.machine import Machine, Tuning
@@ -115,7 +115,7 @@ def create_app(
         redoc_url=None,
         title="Beffroi",
         version=__version__,
-        lifespan=lambda _: _alive(context, timer),
+        lifespan=lambda _: _alive(context, settings, timer),
         summary="A scheduler for small operations teams.",
     )
     application.state.context = context
@@ -142,7 +142,7 @@ def _furnish(application: FastAPI, context: Context, settings: Settings) -> None
 
 
 @asynccontextmanager
-async def _alive(context: Context, timer: bool) -> AsyncIterator[None]:
+async def _alive(context: Context, settings: Settings, timer: bool) -> AsyncIterator[None]:
     """From start to stop: the file is ours, the schema is right, the timer is armed."""
     database = context.database
     make_folder(database.url)
@@ -151,7 +151,7 @@ async def _alive(context: Context, timer: bool) -> AsyncIterator[None]:
         await run_in_threadpool(prepare, database, context.clock)
         if timer:
             keep_steady()
-            await run_in_threadpool(_take_on, context)
+            await run_in_threadpool(_take_on, context, settings)
             await run_in_threadpool(context.machine.start)
         yield
         await run_in_threadpool(context.pulse.close)
@@ -162,10 +162,12 @@ async def _alive(context: Context, timer: bool) -> AsyncIterator[None]:
             lock.release()
 
 
-def _take_on(context: Context) -> None:
-    """Let what is in the database follow the settings that it depends on."""
+def _take_on(context: Context, settings: Settings) -> None:
+    """Let the jobs that look after workloads be as the settings say."""
+    now = context.clock.now()
     with context.database.write() as session:
-        see_to_resync(session, context.resync, context.clock.now())
+        see_to_resync(session, settings.resync, now)
+        see_to_discovery(session, settings.discover, settings.resync, now)
 
 
 def first_visit(application: FastAPI) -> str | None:

@@ -131,6 +131,13 @@ class Settings(BaseSettings):
         PositiveDuration,
         Field(description="How often all targets of schedules are looked at, and set right if they drifted."),
     ] = timedelta(minutes=5)
+    discover: Annotated[
+        Listing,
+        Field(
+            description="Contexts of the kubeconfig whose workloads may bring their windows along; "
+            "`default`: the present one, or the cluster we run in."
+        ),
+    ] = []
     http_deny: Annotated[
         Listing,
         Field(description="Hosts, `*.domains` or networks that `http` actions may not call; `*` denies all."),

@@ -191,3 +191,20 @@ def test_a_server_that_asks_who_calls_is_told_by_a_token(tmp_path: Path) -> None
     assert (let_in.returncode, let_in.stdout.strip()) == (0, "[]"), let_in.stderr
     assert "welcome?key=" in program.log.read_text(encoding="utf-8")
     program.stop()
+
+
+def test_annotations_of_another_scaler_become_a_file_that_applies(tmp_path: Path) -> None:
+    noted = {
+        "downscaler/downtime": "Sat-Sun 00:00-24:00 Europe/Berlin",
+        "downscaler/exclude-until": "2030-01-01",
+    }
+    metadata = {"name": "web", "namespace": "shop", "annotations": noted}
+    objects = {"kind": "List", "items": [{"kind": "Deployment", "metadata": metadata}]}
+    (tmp_path / "cluster.json").write_text(json.dumps(objects))
+    imported = beffroi("import", "downscaler", "cluster.json", cwd=tmp_path)
+    assert imported.returncode == 0, imported.stderr
+    assert "downscaler/exclude-until has no counterpart" in imported.stderr
+    (tmp_path / "workloads.toml").write_text(imported.stdout)
+    applied = beffroi("apply", "workloads.toml", cwd=tmp_path)
+    assert "created: target shop/deployment/web" in applied.stdout, applied.stderr
+    assert beffroi("import", "downscaler", "nowhere.yaml", cwd=tmp_path).returncode == 2

@@ -8,7 +8,7 @@ import typer
 from loguru import logger
 
 from beffroi import __version__
-from beffroi.cli import declare, jobs, nodes, runs
+from beffroi.cli import declare, imports, jobs, nodes, runs
 from beffroi.cli import move as moving
 from beffroi.cli import serve as serving
 from beffroi.cli.render import fail, out
@@ -32,6 +32,7 @@ app.command()(declare.export)
 app.command("next")(jobs.next_occurrences)
 app.command("nodes")(nodes.list_nodes)
 app.command()(nodes.drain)
+app.add_typer(imports.app, name="import")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(runs.app, name="runs")
 

@@ -1,9 +1,15 @@
 """What happens at the edge of a window, and every so often: things are brought to what the time says."""
 
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 from beffroi.clients.http import HttpClient
+from beffroi.clients.workloads import EVERYWHERE, Resource
 from beffroi.core.errors import NotFoundError, PermanentError
-from beffroi.domains.workloads import service
-from beffroi.domains.workloads.params import ResyncParams, TargetParams, WorkloadParams
+from beffroi.domains.workloads import discovery, service
+from beffroi.domains.workloads.discovery import Found, Outcome
+from beffroi.domains.workloads.params import DiscoverParams, ResyncParams, TargetParams, WorkloadParams
 from beffroi.domains.workloads.reconcile import Reconciler
 from beffroi.domains.workloads.visit import Clusters
 from beffroi.engine.calls import Answer, Call
@@ -40,3 +46,33 @@ class TargetActions:
 
     async def resync(self, params: ResyncParams, call: Call) -> Answer:
         return Answer(output=await self._reconciler.resync(call.run_id))
+
+
+class DiscoverAction:
+    """Reads the annotations of a cluster, and makes what they say so."""
+
+    def __init__(
+        self, database: Database, clock: Clock, clusters: Clusters, zone: str, resync: timedelta
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._clusters = clusters
+        self._zone = zone
+        self._resync = resync
+        self._told: set[tuple[str, str]] = set()
+
+    async def discover(self, params: DiscoverParams, call: Call) -> Answer:
+        cluster = self._clusters.of(params.context)
+        workloads = [each for kind in Resource for each in await cluster.list(kind, EVERYWHERE)]
+        found = discovery.annotated(workloads, self._zone)
+        now = max(self._clock.now(), call.scheduled_for)
+        outcome = await asyncio.to_thread(self._follow, params.context, found, now)
+        for workload, sentence in outcome.warnings:
+            if (workload.uid, sentence) not in self._told:
+                self._told.add((workload.uid, sentence))
+                await cluster.warn(workload, "UnusableUptime", sentence, now)
+        return Answer(output=discovery.summary(outcome, len(found)))
+
+    def _follow(self, context: str | None, found: Sequence[Found], now: datetime) -> Outcome:
+        with self._database.write() as session:
+            return discovery.follow(session, context, found, self._resync, now)

@@ -83,6 +83,7 @@ def replace_schedule(
     """Replace a schedule."""
     schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
+    service.refuse_foreign(schedule)
     service.replace(session, schedule, body, context.zone, now)
     response.headers["ETag"] = etag(schedule.version)
     return _view(session, schedule)
@@ -101,6 +102,7 @@ def change_schedule(
     """Change parts of a schedule (JSON Merge Patch, RFC 7396)."""
     schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
+    service.refuse_foreign(schedule)
     body = merged(WorkloadScheduleCreate, _body(session, schedule), changes)
     service.replace(session, schedule, body, context.zone, now)
     response.headers["ETag"] = etag(schedule.version)
@@ -112,6 +114,7 @@ def delete_schedule(schedule_id: ScheduleId, session: Writing, now: Now, expecte
     """Delete a schedule, and the job at its edges. The runs stay in the ledger."""
     schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
+    service.refuse_foreign(schedule)
     service.delete(session, schedule, now)
     return Deleted()
 

@@ -27,3 +27,10 @@ class ResyncParams(_Params):
     """Look at all targets, and bring those that drifted to what is wanted of them."""
 
     kind: Literal["resync"] = "resync"
+
+
+class DiscoverParams(_Params):
+    """Read the annotations of a cluster, and make what they say so."""
+
+    kind: Literal["discover"] = "discover"
+    context: str | None = None

@@ -6,11 +6,17 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from beffroi.core.errors import InvalidError, NotFoundError
+from beffroi.core.errors import ConflictError, InvalidError, NotFoundError
 from beffroi.core.moments import in_utc
 from beffroi.core.triggers.edges import Edges
 from beffroi.domains.workloads import targets
-from beffroi.domains.workloads.models import Origin, Status, WorkloadOverride, WorkloadSchedule
+from beffroi.domains.workloads.models import (
+    Origin,
+    Status,
+    WorkloadOverride,
+    WorkloadSchedule,
+    WorkloadTarget,
+)
 from beffroi.domains.workloads.params import WorkloadParams
 from beffroi.domains.workloads.shapes import WorkloadScheduleCreate
 from beffroi.domains.workloads.targets import OWNER, POLICY
@@ -114,6 +120,12 @@ def delete(session: Session, schedule: WorkloadSchedule, now: datetime) -> None:
     session.delete(schedule)
     session.flush()
     targets.heed(session, target_id, now)
+
+
+def refuse_foreign(thing: WorkloadSchedule | WorkloadTarget) -> None:
+    """Refuse to change what an annotation defines: it would be set right again."""
+    if thing.origin is Origin.CLUSTER:
+        raise ConflictError("It comes from an annotation in its cluster; change it there.")
 
 
 def reconcile(session: Session, schedule_id: int, now: datetime) -> tuple[Status, Status]:

@@ -1,6 +1,6 @@
 """Verbs on targets: the things that schedules bring up and down."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -20,7 +20,7 @@ from beffroi.domains.workloads.models import (
     WorkloadSchedule,
     WorkloadTarget,
 )
-from beffroi.domains.workloads.params import ResyncParams, TargetParams
+from beffroi.domains.workloads.params import DiscoverParams, ResyncParams, TargetParams
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.target_shapes import TargetSpec
 from beffroi.engine import jobs
@@ -29,6 +29,9 @@ from beffroi.engine.models import Job
 
 OWNER = "workloads"
 RESYNC = "resync of the workload targets"
+DISCOVERY = "annotations of the cluster"
+DEFAULT_CONTEXT = "default"
+"""In the settings, for the present context of the kubeconfig, or the cluster that we run in."""
 
 POLICY = Policy(
     timeout=timedelta(minutes=5),
@@ -172,7 +175,15 @@ def delete(session: Session, target: WorkloadTarget, now: datetime) -> None:
     session.delete(target)
     session.flush()
     if not session.scalar(select(func.count()).select_from(WorkloadTarget)):
-        _end_resync(session, now)
+        _end(session, RESYNC, now)
+
+
+def is_down_by_us(session: Session, target: WorkloadTarget) -> bool:
+    """Whether we took something of it down, and have not brought it up since."""
+    down = select(func.count()).where(
+        col(WorkloadObject.target_id) == target.id, col(WorkloadObject.applied) == Wanted.DOWN
+    )
+    return bool(session.scalar(down))
 
 
 def heed(session: Session, target_id: int | None, now: datetime) -> None:
@@ -192,25 +203,42 @@ def heed(session: Session, target_id: int | None, now: datetime) -> None:
 
 def see_to_resync(session: Session, every: timedelta, now: datetime) -> None:
     """See that all targets are looked at every so often, as long as there are any."""
-    if not session.scalar(select(func.count()).select_from(WorkloadTarget)):
-        return
-    definition = Definition(RESYNC, Interval(every=every), ResyncParams(), RESYNC_POLICY)
-    job = _resync_job(session)
+    if session.scalar(select(func.count()).select_from(WorkloadTarget)):
+        _see_to(session, Definition(RESYNC, Interval(every=every), ResyncParams(), RESYNC_POLICY), now)
+
+
+def see_to_discovery(session: Session, contexts: Collection[str], every: timedelta, now: datetime) -> None:
+    """See that the annotations of these clusters are read every so often, and of no others."""
+    wanted = {f"{DISCOVERY} {context}": context for context in contexts}
+    for name, context in wanted.items():
+        params = DiscoverParams(context=None if context == DEFAULT_CONTEXT else context)
+        _see_to(session, Definition(name, Interval(every=every), params, RESYNC_POLICY), now)
+    kind = DiscoverParams.model_fields["kind"].default
+    query = select(col(Job.name)).where(
+        col(Job.owner) == OWNER, col(Job.action_kind) == kind, col(Job.deleted_at).is_(None)
+    )
+    for name in session.scalars(query).all():
+        if name not in wanted:
+            _end(session, name, now)
+
+
+def _see_to(session: Session, definition: Definition, now: datetime) -> None:
+    job = _own_job(session, definition.name)
     if job is None:
         jobs.add(session, definition, OWNER, now)
     elif not jobs.is_defined_so(job, definition, now):
         jobs.redefine(session, job, definition, now)
 
 
-def _end_resync(session: Session, now: datetime) -> None:
-    job = _resync_job(session)
+def _end(session: Session, name: str, now: datetime) -> None:
+    job = _own_job(session, name)
     if job is not None:
         jobs.remove(session, job, now)
 
 
-def _resync_job(session: Session) -> Job | None:
+def _own_job(session: Session, name: str) -> Job | None:
     query = select(col(Job.id)).where(
-        col(Job.name) == RESYNC, col(Job.owner) == OWNER, col(Job.deleted_at).is_(None)
+        col(Job.name) == name, col(Job.owner) == OWNER, col(Job.deleted_at).is_(None)
     )
     found = session.scalar(query)
     return jobs.lock(session, found) if found is not None else None
@@ -229,10 +257,7 @@ def _definition(session: Session, target: WorkloadTarget, now: datetime | None =
 
 
 def _refuse_while_down(session: Session, target: WorkloadTarget, what: str) -> None:
-    down = select(func.count()).where(
-        col(WorkloadObject.target_id) == target.id, col(WorkloadObject.applied) == Wanted.DOWN
-    )
-    if session.scalar(down):
+    if is_down_by_us(session, target):
         raise ConflictError(
             f"The target is down by us, and would stay so; it can be {what} when it is up again. "
             "It comes up when no active schedule names it, or by an override."

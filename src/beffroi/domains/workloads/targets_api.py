@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from beffroi.core.access import Caller, Role
 from beffroi.core.moments import zone_of
-from beffroi.domains.workloads import targets, voices
+from beffroi.domains.workloads import service, targets, voices
 from beffroi.domains.workloads.hours import hours
 from beffroi.domains.workloads.models import WorkloadTarget
 from beffroi.domains.workloads.shapes import Created, ExplainView, explain_view
@@ -96,6 +96,7 @@ def replace_target(
     """Replace a target."""
     target = targets.lock(session, target_id)
     expected.check(target.version)
+    service.refuse_foreign(target)
     targets.replace(session, target, body, now)
     response.headers["ETag"] = etag(target.version)
     return views(session, [target], caller, context, now)[0]
@@ -115,6 +116,7 @@ def change_target(
     """Change parts of a target (JSON Merge Patch, RFC 7396)."""
     target = targets.lock(session, target_id)
     expected.check(target.version)
+    service.refuse_foreign(target)
     targets.replace(session, target, merged(TargetSpec, spec_of(target), changes), now)
     response.headers["ETag"] = etag(target.version)
     return views(session, [target], caller, context, now)[0]
@@ -125,6 +127,7 @@ def delete_target(target_id: TargetId, session: Writing, now: Now, expected: IfM
     """Delete a target that no schedule names and that is not down by us."""
     target = targets.lock(session, target_id)
     expected.check(target.version)
+    service.refuse_foreign(target)
     targets.delete(session, target, now)
     return Deleted()
 

@@ -30,11 +30,17 @@ class Cluster(Protocol):
         self, resource: Resource, namespace: str, name: str | None, selector: Selector | None
     ) -> Sequence[Workload]: ...
 
+    async def list(
+        self, resource: Resource, namespace: str, selector: Selector | None = None
+    ) -> Sequence[Workload]: ...
+
     async def read(self, ref: Ref) -> Workload | None: ...
 
     async def resize(self, workload: Workload, size: int) -> Workload: ...
 
     async def annotate(self, workload: Workload, name: str, value: str | None) -> Workload: ...
+
+    async def warn(self, workload: Workload, reason: str, message: str, now: datetime) -> None: ...
 
 
 class Clusters(Protocol):
@@ -77,7 +83,9 @@ class Visit:
     async def _find(self, cluster: Cluster, namespace: str) -> Sequence[Workload]:
         workload = self.workload
         found = await cluster.find(workload.resource, namespace, workload.name, workload.selector)
-        if workload.name is not None and not found:
+        if workload.name is not None and not found and self.order.wish.is_over:
+            self.report.forget += list(self.order.kept)
+        elif workload.name is not None and not found:
             self.troubles.append(f"There is no {workload.resource} {namespace}/{workload.name}.")
         return found
 
