@@ -29,6 +29,7 @@ from beffroi.domains.timeline.figures import Figures
 from beffroi.domains.workloads import api as workloads
 from beffroi.domains.workloads import pages as workloads_pages
 from beffroi.domains.workloads import targets_api as targets
+from beffroi.domains.workloads import targets_pages
 from beffroi.domains.workloads.declare import SCHEDULES, TARGETS
 from beffroi.domains.workloads.targets import see_to_discovery, see_to_resync
 from beffroi.engine.clock import Clock, DatabaseClock, SystemClock
@@ -69,13 +70,15 @@ PAGES = (
     timeline_pages.router,
     jobs_pages.router,
     runs_pages.router,
+    workloads_pages.router,
+    targets_pages.router,
     oidc.router,
     accounts_pages.router,
     search.router,
     streams.router,
 )
-MENU = (timeline_pages.MENU, jobs_pages.MENU, runs_pages.MENU, *accounts_pages.MENU)
-TEMPLATES = {name: f"beffroi.domains.{name}" for name in ("timeline", "jobs", "accounts")}
+MENU = (timeline_pages.MENU, jobs_pages.MENU, runs_pages.MENU, workloads_pages.MENU, *accounts_pages.MENU)
+TEMPLATES = {name: f"beffroi.domains.{name}" for name in ("timeline", "jobs", "workloads", "accounts")}
 FINDERS = (jobs_pages.find, workloads_pages.find, runs_pages.find)
 
 

@@ -46,7 +46,10 @@ class Discoverer:
 
     def schedules(self) -> dict[str, WorkloadSchedule]:
         with self.house.database.read() as session:
-            return {each.name: each for each in service.list_schedules(session, ScheduleFilter(), None, 100)}
+            return {
+                each.name.split(": ")[1]: each
+                for each in service.list_schedules(session, ScheduleFilter(), None, 100)
+            }
 
 
 def test_an_annotated_workload_follows_its_annotation(house: House, kube: Cluster) -> None:

@@ -33,11 +33,12 @@ Values = Callable[[Session], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
-    """`label` is translated where it is shown; `role`: who sees it."""
+    """`label` is translated where it is shown; `role`: who sees it; `also`: a path that belongs to it."""
 
     label: str
     path: str
     role: Role = Role.VIEWER
+    also: str | None = None
 
 
 class Frame:
@@ -67,7 +68,8 @@ class Frame:
                 shown = {**self._surroundings(request, viewer, said), **values(session)}
                 return self._render(template, parts, shown)
 
-        if said and not parts:
+        # A script that follows a form to its page is not who reads it.
+        if said and PART not in request.headers:
             answer = HTMLResponse(make())
             answer.delete_cookie(SAID_COOKIE)
             return answer

@@ -92,7 +92,7 @@ def _agree(session: Session, target: WorkloadTarget, found: Found, outcome: Outc
     ours = {each.name: each for each in schedules if each.origin is Origin.CLUSTER}
     if found.error is not None:
         return _note_unreadable(session, target, found, ours, outcome, now)
-    wanted = {each.text[:200]: each for each in found.windows}
+    wanted = {_schedule_name(target, each.text): each for each in found.windows}
     changed = False
     for name, schedule in ours.items():
         if name not in wanted or schedule.timezone != wanted[name].zone or not schedule.active:
@@ -115,7 +115,7 @@ def _note_unreadable(
     now: datetime,
 ) -> bool:
     """Show an annotation that cannot be read, and no older one; return whether it is new."""
-    name, error = found.text[:200] or "(empty)", found.error or ""
+    name, error = _schedule_name(target, found.text), found.error or ""
     for other in ours.values():
         if other.status is Status.FAILED and not other.active and other.name != name:
             service.delete(session, other, now)
@@ -175,6 +175,10 @@ def _present(session: Session, context: str | None) -> dict[str, WorkloadTarget]
         for target in session.scalars(query)
         if (target.name.endswith(suffix) if suffix else " in " not in target.name)
     }
+
+
+def _schedule_name(target: WorkloadTarget, text: str) -> str:
+    return f"{target.name}: {' '.join(text.split())}"[:200]
 
 
 def _spec(found: Found, context: str | None) -> TargetSpec:

@@ -137,8 +137,7 @@ def views(
 ) -> Sequence[TargetView]:
     """Shape targets, with their hours since the month began in the default zone."""
     ids = [target.id or 0 for target in found]
-    month = now.astimezone(zone_of(context.zone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    lived = targets.stretches_of(session, ids, month, now)
+    lived = targets.stretches_of(session, ids, month_of(now, context.zone), now)
     named = targets.schedules_of(session, ids)
     shows_headers = caller.role.includes(Role.OPERATOR)
     return [
@@ -151,3 +150,8 @@ def views(
         )
         for target in found
     ]
+
+
+def month_of(now: datetime, zone: str) -> datetime:
+    """Return when the present month began in a zone."""
+    return now.astimezone(zone_of(zone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

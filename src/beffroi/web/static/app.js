@@ -6,3 +6,4 @@ import "./dialogs.js";
 import "./search.js";
 import "./preview.js";
 import "./lanes.js";
+import "./calendar.js";

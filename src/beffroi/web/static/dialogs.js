@@ -28,8 +28,12 @@ dialog.addEventListener("submit", async (event) => {
   event.preventDefault();
   const sent = new URLSearchParams(new FormData(form, event.submitter));
   form.querySelectorAll("button").forEach((button) => (button.disabled = true));
+  document.documentElement.dataset.leaving = ""; // what this page shows may be gone by now: it is not asked for again
   const { answer, parts } = await fetchParts(form.action, ["dialog"], { method: "POST", body: sent }).catch(() => ({}));
-  if (parts?.dialog) put(body, parts.dialog);
+  if (parts?.dialog) {
+    delete document.documentElement.dataset.leaving;
+    put(body, parts.dialog);
+  }
   else if (answer?.ok) location.href = answer.url;
   else location.reload(); // whether it was done is seen there; it is never sent twice
 });

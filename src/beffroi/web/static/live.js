@@ -10,12 +10,12 @@ let isFetching = false;
 let isBehind = false;
 
 function isHeld(element) {
-  return element.matches(":has(form :focus)") || element.querySelector("details[open]") !== null;
+  return element.matches(":has(form :focus)") || element.querySelector("details[open], [data-held]") !== null;
 }
 
 async function refresh(isAnyway = false) {
   const wanted = live().filter((each) => !isHeld(each));
-  if (!wanted.length) return;
+  if (!wanted.length || "leaving" in document.documentElement.dataset) return;
   if (isFetching) return void (isBehind = true);
   isFetching = true;
   isBehind = false;
