@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import held, idle, lateness, pages, postgres, throughput
+from benchmarks import held, idle, lateness, pages, postgres, throughput, workloads
 from benchmarks.common import Report, hush
 
 
@@ -24,6 +24,7 @@ class Part(StrEnum):
     IDLE = "idle"
     POSTGRES = "postgres"
     PAGES = "pages"
+    WORKLOADS = "workloads"
 
 
 REPORTS: dict[Part, Callable[[bool], list[Report]]] = {
@@ -33,6 +34,7 @@ REPORTS: dict[Part, Callable[[bool], list[Report]]] = {
     Part.IDLE: idle.report,
     Part.POSTGRES: postgres.report,
     Part.PAGES: pages.report,
+    Part.WORKLOADS: workloads.report,
 }
 
 

@@ -7,6 +7,7 @@ and faults on demand.
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ class Emulator(kmock.KubernetesEmulator):
     faults: list[Fault] = attrs.field(factory=list)
     manager: str = "beffroi"
     written: list[str] = attrs.field(factory=list)
+    written_at: list[float] = attrs.field(factory=list)
     _version: int = 1000
 
     def add(self, kind: str, namespace: str, name: str, size: int = 3, **metadata: Any) -> None:
@@ -153,6 +155,8 @@ class Emulator(kmock.KubernetesEmulator):
         if wished is not None and wished != raw["metadata"]["resourceVersion"]:
             return _status(409, "the object has been modified")
         self.written.append(request.subresource or "itself")
+        if request.subresource == "scale":
+            self.written_at.append(time.time())
         written = self._write(key, request.data, self.manager, request.subresource or "")
         return aiohttp.web.json_response(written)
 

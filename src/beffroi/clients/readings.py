@@ -9,8 +9,11 @@ from beffroi.clients.workloads import Ref, Resource, Selector, Workload, matches
 PAUSE = 0.005
 """Seconds in which asks come together; what is read is never older than the ask."""
 
-FEW = 20
-"""Up to so many are read one by one: a list reads everything that is there."""
+LISTED_AT_ONCE = 10
+"""One request for one workload costs about as much as this many in a list."""
+
+GUESS = 80
+"""Workloads in a namespace that was not listed yet."""
 
 AT_ONCE = 100
 """So many askers go on at a time, so that what else waits in the event loop has its turn."""
@@ -36,6 +39,7 @@ class Readings:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._asks: dict[tuple[Resource, str], list[_Ask]] = {}
+        self._sizes: dict[tuple[Resource, str], int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(
@@ -55,7 +59,8 @@ class Readings:
         await asyncio.sleep(PAUSE)
         asks = self._asks.pop((resource, namespace))
         named = sum(1 for ask in asks if ask.name is not None)
-        if named > FEW or len(asks) - named > 1:
+        size = self._sizes.get((resource, namespace), GUESS)
+        if named * LISTED_AT_ONCE > size or len(asks) - named > 1:
             await self._by_list(resource, namespace, asks)
         else:
             await asyncio.gather(*(self._one_by_one(resource, namespace, ask) for ask in asks))
@@ -66,6 +71,7 @@ class Readings:
         except Exception as error:  # noqa: BLE001  whoever asked is told
             _fail(asks, error)
             return
+        self._sizes[resource, namespace] = len(found)
         by_name = {each.ref.name: each for each in found}
         for number, ask in enumerate(asks):
             if ask.name is not None:

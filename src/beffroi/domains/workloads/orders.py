@@ -152,15 +152,34 @@ def is_news(order: Order, report: Report) -> bool:
     )
 
 
-def conclude(session: Session, order: Order, report: Report, now: datetime) -> None:
-    """Write down what was found and done, and where the schedules of the target stand."""
-    for kept in report.keep:
-        keep(session, order.target_id, kept)
-    _forget(session, report.forget)
-    _set_statuses(session, order.target_id, report.trouble, now)
-    target = session.get(WorkloadTarget, order.target_id, with_for_update=True, populate_existing=True)
-    if target is None:
-        return
+def conclude(session: Session, ended: Sequence[tuple[Order, Report, datetime]]) -> None:
+    """Write down what was found and done at targets, and where their schedules stand."""
+    ids = [order.target_id for order, _report, _now in ended]
+    for order, report, _now in ended:
+        for kept in report.keep:
+            keep(session, order.target_id, kept)
+        _forget(session, report.forget)
+    # Schedules before targets: whoever changes a schedule holds them in this order too.
+    schedules = _schedules_of(session, ids)
+    query = select(WorkloadTarget).where(col(WorkloadTarget.id).in_(ids)).order_by(col(WorkloadTarget.id))
+    targets = {target.id: target for target in session.scalars(query.with_for_update())}
+    for order, report, now in ended:
+        target = targets.get(order.target_id)
+        if target is not None:
+            _conclude(session, target, schedules.get(order.target_id, ()), order, report, now)
+
+
+def _conclude(
+    session: Session,
+    target: WorkloadTarget,
+    schedules: Iterable[WorkloadSchedule],
+    order: Order,
+    report: Report,
+    now: datetime,
+) -> None:
+    for schedule in schedules:
+        schedule.status = Status.FAILED if report.trouble else status_at(edges_of(schedule), now)
+        schedule.reason = report.trouble
     if report.observed is not target.observed:
         session.add(
             WorkloadChange(target_id=order.target_id, at=now, observed=report.observed, why=order.why)
@@ -212,12 +231,13 @@ def _forget(session: Session, places: Iterable[str]) -> None:
             session.delete(each)
 
 
-def _set_statuses(session: Session, target_id: int, trouble: str | None, now: datetime) -> None:
+def _schedules_of(session: Session, target_ids: Collection[int]) -> Mapping[int, list[WorkloadSchedule]]:
     query = (
         select(WorkloadSchedule)
-        .where(col(WorkloadSchedule.target_id) == target_id, col(WorkloadSchedule.active).is_(True))
+        .where(col(WorkloadSchedule.target_id).in_(target_ids), col(WorkloadSchedule.active).is_(True))
         .order_by(col(WorkloadSchedule.id))
     )
+    found: dict[int, list[WorkloadSchedule]] = {}
     for schedule in session.scalars(query.with_for_update()):
-        schedule.status = Status.FAILED if trouble else status_at(edges_of(schedule), now)
-        schedule.reason = trouble
+        found.setdefault(schedule.target_id or 0, []).append(schedule)
+    return found

@@ -13,12 +13,13 @@ from beffroi.clients.http import HttpClient
 from beffroi.clients.requests import refused, send, succeed
 from beffroi.core.errors import ActionError, PermanentError, TemporaryError
 from beffroi.domains.workloads import orders
+from beffroi.domains.workloads.batches import Batches
 from beffroi.domains.workloads.kinds import HttpWorkload, KubernetesWorkload
 from beffroi.domains.workloads.models import Observed
 from beffroi.domains.workloads.orders import Kept, Order, Report
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.sizes import Memory
-from beffroi.domains.workloads.visit import AT_ONCE, Clusters, Visit
+from beffroi.domains.workloads.visit import AT_ONCE, Clusters, Store, Visit
 from beffroi.engine.clock import Clock
 from beffroi.store.db import Database
 
@@ -34,6 +35,9 @@ class Reconciler:
         self._clock = clock
         self._http = http
         self._clusters = clusters
+        self._orders = Batches(self._read_each)
+        self._memories = Batches(self._keep_each)
+        self._reports = Batches(self._conclude_each)
 
     async def bring(self, target_id: int, key: str, not_before: datetime) -> str:
         """Bring one target to what is wanted of it; return what was found and done, in a line.
@@ -43,10 +47,10 @@ class Reconciler:
         """
         # The wall clock may stand a hair before the edge that woke us.
         now = max(self._clock.now(), not_before)
-        found = await asyncio.to_thread(self._read, [target_id], now)
-        if not found:
+        order = await self._orders.do((target_id, now))
+        if order is None:
             raise PermanentError("The target is not there any more.")
-        return await self._bring(found[0], key, now)
+        return await self._bring(order, key, now)
 
     async def resync(self, key: str) -> str:
         """Look at all targets; return how many there are of each finding, in a line.
@@ -82,7 +86,8 @@ class Reconciler:
         try:
             if isinstance(workload, KubernetesWorkload):
                 turns = turns or asyncio.Semaphore(AT_ONCE)
-                visit = Visit(self._database, self._clusters, order, workload, report, now, turns)
+                store = Store(self._database, self._memories)
+                visit = Visit(store, self._clusters, order, workload, report, now, turns)
                 await visit.make()
             elif isinstance(workload, HttpWorkload):
                 await self._ask(order, workload, report, key, now)
@@ -133,22 +138,30 @@ class Reconciler:
         is_up = workload.state.up_if is None or workload.state.up_if in reply.tail
         return Observed.UP if is_up else Observed.DOWN
 
-    def _read(self, target_ids: list[int] | None, now: datetime) -> Sequence[Order]:
-        with self._database.read() as session:
-            return orders.read_orders(session, target_ids, now)
-
     async def _write(self, order: Order, report: Report, now: datetime) -> None:
         """Write down what is new; nothing when nothing is."""
         if order.dry_run and "; ".join(report.done) == order.done:
             report.done.clear()
-        if not orders.is_news(order, report):
-            return
+        if orders.is_news(order, report):
+            await self._reports.do((order, report, now))
 
-        def write() -> None:
-            with self._database.write() as session:
-                orders.conclude(session, order, report, now)
+    def _read(self, target_ids: list[int] | None, now: datetime) -> Sequence[Order]:
+        with self._database.read() as session:
+            return orders.read_orders(session, target_ids, now)
 
-        await asyncio.to_thread(write)
+    def _read_each(self, asks: Sequence[tuple[int, datetime]]) -> Sequence[Order | None]:
+        found = self._read([target_id for target_id, _now in asks], max(now for _target_id, now in asks))
+        by_target = {order.target_id: order for order in found}
+        return [by_target.get(target_id) for target_id, _now in asks]
+
+    def _keep_each(self, asks: Sequence[tuple[int, Kept]]) -> Sequence[Kept | None]:
+        with self._database.write() as session:
+            return [orders.keep(session, target_id, kept) for target_id, kept in asks]
+
+    def _conclude_each(self, asks: Sequence[tuple[Order, Report, datetime]]) -> Sequence[None]:
+        with self._database.write() as session:
+            orders.conclude(session, asks)
+        return [None] * len(asks)
 
 
 def _wished(order: Order, memory: Memory) -> Wanted | None:

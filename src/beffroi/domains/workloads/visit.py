@@ -9,6 +9,7 @@ from typing import Protocol
 from beffroi.clients.workloads import ChangedMeanwhileError, GoneError, Ref, Resource, Selector, Workload
 from beffroi.core.errors import PermanentError, TemporaryError
 from beffroi.domains.workloads import orders
+from beffroi.domains.workloads.batches import Batches
 from beffroi.domains.workloads.kinds import KubernetesWorkload
 from beffroi.domains.workloads.models import Observed
 from beffroi.domains.workloads.orders import Kept, Order, Report
@@ -51,11 +52,23 @@ class Clusters(Protocol):
     async def forget(self, context: str | None) -> None: ...
 
 
+@dataclass(frozen=True)
+class Store:
+    """Where a visit reads and writes what is remembered of workloads."""
+
+    database: Database
+    memories: Batches[tuple[int, Kept], Kept | None]
+
+    def read(self, place: str) -> tuple[int | None, Kept]:
+        with self.database.read() as session:
+            return orders.read_kept(session, place)
+
+
 @dataclass
 class Visit:
     """Finds the workloads, and lets each take the step it needs. What comes of it goes into the report."""
 
-    database: Database
+    store: Store
     clusters: Clusters
     order: Order
     workload: KubernetesWorkload
@@ -122,7 +135,7 @@ class Visit:
                     return
                 except ChangedMeanwhileError:
                     pass
-                owner, kept = await asyncio.to_thread(self._read_kept, kept.place)
+                owner, kept = await asyncio.to_thread(self.store.read, kept.place)
                 again = await cluster.read(seen.ref)
                 if again is None:
                     return
@@ -147,9 +160,8 @@ class Visit:
         if chosen.size is None:
             return await self._remember(seen, kept, chosen)
         if chosen.before != memory or kept.id is None:
-            written = await asyncio.to_thread(
-                self._write_kept, replace(kept, uid=seen.uid, memory=chosen.before)
-            )
+            wish = replace(kept, uid=seen.uid, memory=chosen.before)
+            written = await self.store.memories.do((self.order.target_id, wish))
             if written is None:
                 return False
             kept = written
@@ -204,14 +216,6 @@ class Visit:
     def _kept(self, seen: Workload) -> Kept:
         place = f"{self.workload.context or ''}|{seen.ref}"
         return self.order.kept.get(place) or Kept(place, "", Memory())
-
-    def _read_kept(self, place: str) -> tuple[int | None, Kept]:
-        with self.database.read() as session:
-            return orders.read_kept(session, place)
-
-    def _write_kept(self, kept: Kept) -> Kept | None:
-        with self.database.write() as session:
-            return orders.keep(session, self.order.target_id, kept)
 
     def _observed(self) -> Observed:
         if not self.sizes:
