@@ -203,7 +203,7 @@ def test_annotations_of_another_scaler_become_a_file_that_applies(tmp_path: Path
     (tmp_path / "cluster.json").write_text(json.dumps(objects))
     imported = beffroi("import", "downscaler", "cluster.json", cwd=tmp_path)
     assert imported.returncode == 0, imported.stderr
-    assert "downscaler/exclude-until has no counterpart" in imported.stderr
+    assert "Deployment shop/api: left out, for downscaler/exclude has no counterpart" in imported.stderr
     (tmp_path / "workloads.toml").write_text(imported.stdout)
     applied = beffroi("apply", "workloads.toml", cwd=tmp_path)
     assert "created: target shop/deployment/web" in applied.stdout, applied.stderr

@@ -158,3 +158,38 @@ def test_schedules_and_targets_are_declared_in_one_document(client: TestClient) 
     gone = client.post("/apply", json={"targets": [], "schedules": [], "prune": True}).json()
     assert gone["deleted"] == ["schedule by day", "target watched"]
     assert client.get("/schedules").json() == []
+
+
+def test_an_override_may_name_its_end_on_the_wall_of_its_schedule(client: TestClient) -> None:
+    client.post("/schedules", json=schedule(None, HOUR, 2 * HOUR, timezone="America/New_York"))
+    said = client.post("/schedules/1/override", json={"wanted": "up", "until": "2099-07-01T12:00:00"}).json()
+    assert datetime.fromisoformat(said["until"]) == datetime(2099, 7, 1, 16, tzinfo=UTC)
+
+
+def test_a_form_that_is_refused_says_why_and_is_no_fault(client: TestClient) -> None:
+    client.post("/schedules", json=schedule(None, HOUR, 2 * HOUR))
+    for fields, sentence in (
+        ({"wanted": "up", "until": "2020-01-01T00:00"}, "must lie ahead"),
+        ({"wanted": "up", "until": "rubbish"}, "until"),
+        ({"wanted": "sideways"}, "is one of up, down, leave"),
+        ({}, "is one of up, down, leave"),
+    ):
+        refused = client.post("/ui/schedules/1/override", data=fields)
+        assert refused.status_code == 422
+        assert sentence in refused.text
+    for week in ("9999-12-31", "0001-01-01", "2026-02-31", "rubbish"):
+        assert client.get("/ui/schedules", params={"week": week}).status_code == 200
+    assert "is not a moment" in client.get("/ui/schedules/1", params={"at": "rubbish"}).text
+    empty = client.post(
+        "/ui/schedules/preview", data={"start_time": "", "repeat": "written", "recurrence": "x"}
+    )
+    assert empty.status_code == 200
+    assert client.post("/ui/schedules/1/overrides/99").status_code == 404
+    assert client.post("/ui/targets", data={"kind": "http", "name": "x"}).status_code == 422
+    assert client.post("/ui/schedules/1", data={"name": ""}).status_code == 422
+
+
+def test_the_id_of_one_that_is_gone_is_not_given_again(client: TestClient) -> None:
+    client.post("/schedules", json=schedule(None, HOUR, 2 * HOUR))
+    client.delete("/schedules/1")
+    assert client.post("/schedules", json=schedule(None, HOUR, 2 * HOUR)).json()["id"] == 2

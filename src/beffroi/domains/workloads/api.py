@@ -141,7 +141,8 @@ def override_schedule(
 ) -> OverrideView:
     """Say by hand: up, down, or leave alone, until a moment or the natural end."""
     schedule = service.lock(session, schedule_id)
-    made = overrides.override(session, schedule, Said(body.wanted, body.until, body.note), caller.name, now)
+    until = moment_in_zone("until", body.until, schedule.timezone)
+    made = overrides.override(session, schedule, Said(body.wanted, until, body.note), caller.name, now)
     return OverrideView.model_validate(made.model_dump())
 
 

@@ -30,7 +30,7 @@ DAY, WEEK = 24 * 60, 7 * 24 * 60
 
 @dataclass(slots=True)
 class Imported:
-    """A document for `apply`, and remarks on what could not be taken over."""
+    """A document for `apply`, and remarks on what was left out of it, and why."""
 
     targets: list[dict[str, Any]] = field(default_factory=list)
     schedules: list[dict[str, Any]] = field(default_factory=list)
@@ -58,9 +58,10 @@ def _read(item: Mapping[str, Any], default_zone: str, imported: Imported) -> Non
         return
     resource, name = KINDS.get(item.get("kind", "")), metadata.get("name", "")
     where = f"{item.get('kind')} {metadata.get('namespace', 'default')}/{name}"
-    for word in UNSUPPORTED:
-        if f"{PREFIX}{word}" in said:
-            imported.remarks.append(f"{where}: {PREFIX}{word} has no counterpart here.")
+    foreign = [f"{PREFIX}{word}" for word in UNSUPPORTED if f"{PREFIX}{word}" in said]
+    if foreign:
+        imported.remarks.append(f"{where}: left out, for {', '.join(foreign)} has no counterpart here.")
+        return
     if resource is None:
         imported.remarks.append(f"{where}: only Deployments, StatefulSets and CronJobs are taken over.")
         return
@@ -170,6 +171,6 @@ def _plain(body: WorkloadScheduleCreate, window: Uptime, original: str | None) -
     if window.recurrence is not None:
         spec["start_time"] = window.start.replace(tzinfo=None).isoformat()
         spec["end_time"] = window.end.replace(tzinfo=None).isoformat()
-    if original is not None and original.isdecimal():
+    if original is not None and original.isdecimal() and int(original) > 0:
         spec["replicas"] = int(original)
     return spec

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from babel.dates import format_date
 from fastapi import APIRouter, Query, Request
@@ -40,7 +40,19 @@ MOST_SHOWN = 500
 
 AHEAD, BACK = timedelta(days=5), timedelta(days=2)
 Verb = Literal["override", "delete"]
-WEEK_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
+FIRST_YEAR, LAST_YEAR = 1970, 2999
+
+
+class _Asked(NamedTuple):
+    """What a question about a schedule shows of it; it outlives the session, which a refusal ends."""
+
+    id: int | None
+    name: str
+    back: str
+
+    @classmethod
+    def of(cls, schedule: WorkloadSchedule) -> "_Asked":
+        return cls(schedule.id, schedule.name, _back(schedule))
 
 
 def find(session: Session, text: str, most: int) -> list[Hit]:
@@ -58,7 +70,9 @@ def find(session: Session, text: str, most: int) -> list[Hit]:
 def calendar_page(
     request: Request,
     context: Ctx,
-    week: Annotated[str | None, Query(pattern=WEEK_PATTERN, description="A day in it.")] = None,
+    week: Annotated[
+        str | None, Query(max_length=20, description="A day in it; another text means today.")
+    ] = None,
 ) -> Response:
     """The week, with a block for each window."""
     day = _day(week, viewer_of(request).now.astimezone(viewer_of(request).zone).date())
@@ -167,7 +181,8 @@ def ask_page(
     request: Request, schedule_id: ScheduleId, verb: Verb, session: Reading, wanted: Wanted = Wanted.UP
 ) -> Response:
     """Ask whether something is really to be done; a script shows it as a dialog."""
-    return _act(request, service.get(session, schedule_id), verb, fields={"wanted": wanted})
+    asked = _Asked.of(service.get(session, schedule_id))
+    return _act(request, asked, verb, fields={"wanted": wanted})
 
 
 @router.post("/schedules/{schedule_id}/override", name="override_schedule", dependencies=[OPERATOR])
@@ -176,7 +191,8 @@ def override_schedule(
 ) -> Response:
     """Say by hand what is wanted."""
     schedule = service.lock(session, schedule_id)
-    with refused_as(lambda found, status: _act(request, schedule, "override", found, fields, status)):
+    asked = _Asked.of(schedule)
+    with refused_as(lambda found, status: _act(request, asked, "override", found, fields, status)):
         wanted = fields.get("wanted", "")
         if wanted not in list(Wanted):
             raise InvalidError("wanted", "is one of up, down, leave")
@@ -202,7 +218,8 @@ def take_back_override(
 def delete_schedule(request: Request, schedule_id: ScheduleId, session: Writing, now: Now) -> Response:
     """Delete a schedule."""
     schedule = service.lock(session, schedule_id)
-    with refused_as(lambda found, status: _act(request, schedule, "delete", found, status=status)):
+    asked = _Asked.of(schedule)
+    with refused_as(lambda found, status: _act(request, asked, "delete", found, status=status)):
         service.refuse_foreign(schedule)
         service.delete(session, schedule, now)
     return see_other("/ui/schedules", _("The schedule is deleted."))
@@ -214,9 +231,10 @@ def _back(schedule: WorkloadSchedule) -> str:
 
 def _day(text: str | None, today: date) -> date:
     try:
-        return date.fromisoformat(text) if text else today
+        day = date.fromisoformat(text) if text else today
     except ValueError:
         return today
+    return day if FIRST_YEAR <= day.year <= LAST_YEAR else today
 
 
 def _calendar(session: Session, day: date) -> dict[str, Any]:
@@ -265,8 +283,8 @@ def moment_asked_for(text: str, zone: str) -> tuple[datetime | None, str | None]
     """Read the moment of an explanation; or say what is wrong with it."""
     try:
         return (in_utc(datetime.fromisoformat(text), zone) if text else None), None
-    except ValueError as error:
-        return None, str(error)
+    except ValueError:
+        return None, _("is not a moment; write such as 2026-12-24T19:00")
 
 
 def _next_windows(
@@ -308,8 +326,10 @@ def _preview(request: Request, context: Context, fields: Mapping[str, str]) -> d
         edges = window_of(start, end, body.recurrence, zone)
     except RequestValidationError:
         return {"windows": [], "error": None}  # not typed yet
-    except (BeffroiError, ValueError) as error:
-        return {"windows": [], "error": str(error).splitlines()[0]}
+    except BeffroiError as error:
+        return {"windows": [], "error": error.message}
+    except ValueError as error:
+        return {"windows": [], "error": voices.reason_of(error).splitlines()[0]}
     since = max(viewer.now, start - timedelta(seconds=1))
     with made_for(viewer):
         found = list(zip(windows_between(edges, since, since + timedelta(days=400)), range(5), strict=False))
@@ -318,18 +338,18 @@ def _preview(request: Request, context: Context, fields: Mapping[str, str]) -> d
 
 def _act(
     request: Request,
-    schedule: WorkloadSchedule,
+    asked: _Asked,
     verb: Verb,
     found: Errors | None = None,
     fields: Mapping[str, str] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> Response:
     shown = {
-        "id": schedule.id,
-        "name": schedule.name,
+        "id": asked.id,
+        "name": asked.name,
         "verb": verb,
         "found": found or {},
         "fields": fields or {},
-        "back": _back(schedule),
+        "back": asked.back,
     }
     return context_of(request).frame.show(request, "workloads/act.html", shown, status)

@@ -163,7 +163,7 @@ def _target_of(session: Session, name: str | None) -> int | None:
 def _arrange(session: Session, schedule: WorkloadSchedule, edges: Edges, now: datetime) -> None:
     """Set the status; without a target the schedule has a job of its own that keeps it, unless inactive."""
     schedule.reason = None
-    if schedule.active:
+    if schedule.active or schedule.status is Status.FAILED:
         schedule.status = status_at(edges, now)
     if not schedule.active or schedule.target_id is not None:
         _drop_job(session, schedule, now)

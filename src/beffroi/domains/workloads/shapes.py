@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from beffroi.core.moments import Moment, ZoneName, zone_of
+from beffroi.core.moments import ZoneName, zone_of
 from beffroi.domains.workloads.models import Origin, Status, WorkloadSchedule, WorkloadTarget
 from beffroi.domains.workloads.reasons import because
 from beffroi.domains.workloads.rules import Claim, Override, Wanted
@@ -84,7 +84,9 @@ class OverrideCreate(BaseModel):
     )
 
     wanted: Wanted
-    until: Moment | None = None
+    until: Annotated[
+        datetime | None, Field(description="Without an offset it is read in the schedule's zone.")
+    ] = None
     note: Annotated[str | None, Field(max_length=2000)] = None
 
 

@@ -74,7 +74,7 @@ def edges_of(schedule: WorkloadSchedule) -> Edges:
     try:
         return window_of(schedule.start_time, schedule.end_time, schedule.recurrence, schedule.timezone)
     except ValueError as error:
-        raise InvalidError("recurrence", _reason(error)) from None
+        raise InvalidError("recurrence", reason_of(error)) from None
 
 
 def _gather(session: Session, which: ColumnElement[bool], since: datetime | None) -> Mapping[int, Voices]:
@@ -97,7 +97,7 @@ def _gather(session: Session, which: ColumnElement[bool], since: datetime | None
     return found
 
 
-def _reason(error: ValueError) -> str:
+def reason_of(error: ValueError) -> str:
     """Return the sentence inside a validation error."""
     text = str(error)
     lines = [line.strip() for line in text.splitlines() if "Value error, " in line]

@@ -80,7 +80,8 @@ def upgrade() -> None:
 
 
 def _extend_schedules() -> None:
-    with op.batch_alter_table("workload_schedule") as table:
+    # SQLite makes the table anew for this; ids of schedules that are gone are not given again.
+    with op.batch_alter_table("workload_schedule", table_kwargs={"sqlite_autoincrement": True}) as table:
         table.add_column(sa.Column("reason", sa.Text(), nullable=True))
         table.add_column(sa.Column("replicas", sa.Integer(), nullable=True))
         table.add_column(
