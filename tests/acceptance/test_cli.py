@@ -193,17 +193,19 @@ def test_a_server_that_asks_who_calls_is_told_by_a_token(tmp_path: Path) -> None
     program.stop()
 
 
+def deployment(name: str, annotations: dict[str, str]) -> dict[str, object]:
+    metadata = {"name": name, "namespace": "shop", "annotations": annotations}
+    return {"kind": "Deployment", "metadata": metadata}
+
+
 def test_annotations_of_another_scaler_become_a_file_that_applies(tmp_path: Path) -> None:
-    noted = {
-        "downscaler/downtime": "Sat-Sun 00:00-24:00 Europe/Berlin",
-        "downscaler/exclude-until": "2030-01-01",
-    }
-    metadata = {"name": "web", "namespace": "shop", "annotations": noted}
-    objects = {"kind": "List", "items": [{"kind": "Deployment", "metadata": metadata}]}
+    weekend = {"downscaler/downtime": "Sat-Sun 00:00-24:00 Europe/Berlin"}
+    until = {**weekend, "downscaler/exclude-until": "2030-01-01"}
+    objects = {"kind": "List", "items": [deployment("web", weekend), deployment("api", until)]}
     (tmp_path / "cluster.json").write_text(json.dumps(objects))
     imported = beffroi("import", "downscaler", "cluster.json", cwd=tmp_path)
     assert imported.returncode == 0, imported.stderr
-    assert "Deployment shop/api: left out, for downscaler/exclude has no counterpart" in imported.stderr
+    assert "Deployment shop/api: left out, for downscaler/exclude-until has no" in imported.stderr
     (tmp_path / "workloads.toml").write_text(imported.stdout)
     applied = beffroi("apply", "workloads.toml", cwd=tmp_path)
     assert "created: target shop/deployment/web" in applied.stdout, applied.stderr
