@@ -43,6 +43,11 @@ class House:
             made = targets.create(session, spec, timedelta(minutes=5), self.clock.now())
             return made.id or 0
 
+    def remake(self, target_id: int, name: str, workload: dict[str, Any], **options: Any) -> None:
+        spec = TargetSpec.model_validate({"name": name, "workload": workload, **options})
+        with self.database.write() as session:
+            targets.replace(session, targets.lock(session, target_id), spec, self.clock.now())
+
     def schedule(self, target: str, *, start: datetime = NINE, end: datetime = SEVENTEEN, **more: Any) -> int:
         """Want a target up from nine to five, unless told otherwise."""
         body = WorkloadScheduleCreate(
@@ -86,7 +91,7 @@ class House:
         return self._do(both)
 
     def resync(self) -> str:
-        return self._do(lambda reconciler: reconciler.resync("run"))
+        return self._do(lambda reconciler: reconciler.resync("run", self.clock.now()))
 
     def _do(self, ask: Any) -> str:
         async def once() -> str:

@@ -79,6 +79,43 @@ def test_it_comes_up_when_the_last_schedule_is_gone(house: House, service: Recei
     assert [request.path for request in service.requests] == ["/down", "/up"]
 
 
+def test_what_was_meant_and_perhaps_not_done_is_done_again(house: House, service: Receiver) -> None:
+    """The request may have come through although no answer came back: it must come up in the end."""
+    target = house.target("crm", workload(service.url))
+    schedule = house.schedule("crm")
+    service.answers = [500]
+    house.bring(target)
+    house.drop_schedule(schedule)
+    service.answers = [200]
+    house.bring(target)
+    assert [request.path for request in service.requests] == ["/down", "/up"]
+    assert house.remembered() == []
+
+
+def test_what_others_brought_up_is_not_brought_up_once_more(house: House, service: Receiver) -> None:
+    target = house.target(
+        "crm", workload(service.url, state={"url": f"{service.url}/state", "up_if": "running"})
+    )
+    schedule = house.schedule("crm")
+    service.body = b"running"
+    house.bring(target)
+    house.at(NINE).bring(target)
+    service.body = b"stopped"
+    house.drop_schedule(schedule)
+    house.bring(target)
+    asked = [request.path for request in service.requests if request.path != "/state"]
+    assert asked == ["/down"], "it was up, by whomever, and is nobody's business any more"
+    assert house.remembered() == []
+
+
+def test_what_is_said_while_the_state_is_asked_counts(house: House, service: Receiver) -> None:
+    target = house.target("crm", workload(service.url, state={"url": f"{service.url}/state"}))
+    schedule = house.schedule("crm")
+    service.meanwhile = lambda: house.say(schedule, Wanted.UP)
+    assert house.bring(target) == "wanted up, found up: nothing to do"
+    assert {request.path for request in service.requests} == {"/state"}
+
+
 def test_a_target_of_no_kind_shows_what_is_wanted(house: House) -> None:
     target = house.target("watched", {"kind": "none"})
     house.schedule("watched")

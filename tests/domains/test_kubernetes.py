@@ -8,6 +8,7 @@ import pytest
 from beffroi.domains.workloads.models import Observed
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.sizes import ORIGINAL
+from beffroi.domains.workloads.visit import Visit
 from tests.domains.conftest import MONDAY, NINE, SEVENTEEN, House
 from tests.helpers.cluster import Cluster, Fault
 
@@ -364,6 +365,136 @@ def test_a_resync_of_many_lists_once_a_namespace(house: House, kube: Cluster) ->
     assert house.resync() == "60 wanted down, found down: nothing to do"
     assert len(kube.api.calls("GET")) - reads == 2
     assert len(kube.api.calls("PATCH")) == writes
+
+
+def test_what_is_said_while_a_cluster_is_slow_counts(house: House, kube: Cluster) -> None:
+    """Read at eight: down. While the answer is awaited somebody says up: it must not even flicker."""
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    schedule = house.schedule("web")
+    kube.api.meanwhile.append(("GET", lambda: house.say(schedule, Wanted.UP)))
+    assert house.bring(target) == "wanted up, found up: nothing to do"
+    assert kube.api.calls("PATCH") == []
+
+
+def test_what_is_said_while_it_is_written_is_done_next(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    schedule = house.schedule("web")
+    kube.api.meanwhile.append(("PATCH", lambda: house.say(schedule, Wanted.UP)))
+    told = house.bring(target)
+    assert told.endswith("set shop/deployment/web from 3 to 0; set shop/deployment/web from 0 to 3")
+    assert house.row(target).observed is Observed.UP
+
+
+def test_an_edge_that_comes_while_a_cluster_is_slow_counts(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    house.schedule("web")
+    kube.api.meanwhile.append(("GET", lambda: house.at(NINE)))
+    assert house.resync() == "1 wanted up, found up: nothing to do"
+    assert house.row(target).why is not None
+    assert kube.api.calls("PATCH") == []
+
+
+def test_a_target_made_into_another_meanwhile_is_not_touched(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    kube.api.add("deployment", "shop", "api", 2)
+    target = house.target("web", WEB)
+    house.schedule("web")
+    kube.api.meanwhile.append(("GET", lambda: house.remake(target, "web", {**WEB, "name": "api"})))
+    assert house.bring(target).endswith("set shop/deployment/api from 2 to 0")
+    assert kube.api.size("deployment", "shop", "web") == 3
+
+
+def test_a_target_made_dry_meanwhile_is_not_touched(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    house.schedule("web")
+    kube.api.meanwhile.append(("GET", lambda: house.remake(target, "web", WEB, dry_run=True)))
+    assert "would set" in house.bring(target)
+    assert kube.api.size("deployment", "shop", "web") == 3
+
+
+def test_one_that_lost_its_labels_is_let_go(house: House, kube: Cluster) -> None:
+    for name in ("web", "api"):
+        kube.api.add("deployment", "shop", name, 3, labels={"tier": "a"})
+    target = house.target("all", of_kind("deployment", name=None, selector={"tier": "a"}))
+    house.schedule("all")
+    house.bring(target)
+    kube.api.look("deployment", "shop", "web")["metadata"]["labels"] = {"tier": "b"}
+    kube.api.remove("deployment", "shop", "api")
+    assert "set shop/deployment/web from 0 to 3" in house.bring(target)
+    assert house.remembered() == []
+    assert house.row(target).observed is Observed.ABSENT
+
+
+def test_what_is_up_when_the_last_schedule_goes_is_forgotten(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    schedule = house.schedule("web")
+    house.bring(target)
+    house.at(NINE).bring(target)
+    house.drop_schedule(schedule)
+    house.bring(target)
+    assert house.remembered() == []
+    assert ORIGINAL not in kube.api.look("deployment", "shop", "web")["metadata"]["annotations"]
+    kube.api.scale("deployment", "shop", "web", 0)
+    house.schedule("web", start=SEVENTEEN, end=SEVENTEEN + HOUR)
+    house.bring(target)
+    assert house.remembered()[0].original == 0, "the zero is new, and somebody's choice"
+
+
+def test_gone_in_one_namespace_is_not_gone_in_another(house: House, kube: Cluster) -> None:
+    for namespace in ("a", "b"):
+        kube.api.add("deployment", namespace, "web", 3)
+    target = house.target("web", {**WEB, "namespaces": ["a", "b"]})
+    schedule = house.schedule("web")
+    house.bring(target)
+    kube.api.remove("deployment", "a", "web")
+    house.drop_schedule(schedule)
+    kube.api.faults.append(Fault(500, "PATCH", path="scale"))
+    assert house.bring(target).startswith("TemporaryError")
+    assert [each.place for each in house.remembered()] == ["|b/deployment/web"]
+    noted = kube.api.look("deployment", "b", "web")["metadata"]["annotations"]
+    assert noted[ORIGINAL] == "3", "as long as it is down, the note says what it was"
+    house.bring(target)
+    assert kube.api.size("deployment", "b", "web") == 3
+    assert house.remembered() == []
+
+
+def test_a_rival_that_has_it_up_is_no_trouble_when_all_is_over(house: House, kube: Cluster) -> None:
+    entry = {"manager": "keda-operator", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    schedule = house.schedule("web")
+    house.bring(target)
+    kube.api.scale("deployment", "shop", "web", 2)
+    kube.api.look("deployment", "shop", "web")["metadata"]["managedFields"] = [entry]
+    house.drop_schedule(schedule)
+    assert house.bring(target) == "wanted leave, found up: nothing to do"
+    assert kube.api.size("deployment", "shop", "web") == 2
+    assert house.remembered() == []
+
+
+def test_one_target_in_error_does_not_keep_others_from_their_turn(
+    house: House, kube: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    house.target("broken", {**WEB, "name": "broken"})
+    well = house.target("well", WEB)
+    for name in ("broken", "well"):
+        house.schedule(name)
+    look = Visit.make
+
+    async def stumble(visit: Visit) -> None:
+        if visit.order.name == "broken":
+            raise ZeroDivisionError
+        await look(visit)
+
+    monkeypatch.setattr(Visit, "make", stumble)
+    assert house.resync() == "TemporaryError: 1 of 2 targets could not be seen to."
+    assert house.row(well).observed is Observed.DOWN
 
 
 def test_two_nodes_at_once_write_once(house: House, kube: Cluster) -> None:

@@ -1,34 +1,53 @@
 """What size a workload gets: whatever happens in between, the original comes back."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beffroi.clients.workloads import Ref, Resource, Workload
+from beffroi.clients.workloads import Ref, Resource, Workload, Writer
 from beffroi.domains.workloads.rules import Wanted
-from beffroi.domains.workloads.sizes import NOTHING, ORIGINAL, Wish, recalled, step
+from beffroi.domains.workloads.sizes import (
+    NOTHING,
+    ORIGINAL,
+    Memory,
+    Wish,
+    recalled,
+    rival_of,
+    step,
+)
 
 WEB = Workload(Ref(Resource.DEPLOYMENT, "shop", "web"), "u", 3, "1", {}, {})
+NOW = datetime(2026, 10, 1, tzinfo=UTC)
 UP, DOWN, LEAVE = Wish(Wanted.UP), Wish(Wanted.DOWN), Wish(Wanted.LEAVE)
 
 
-@given(
-    original=st.integers(1, 50),
-    wishes=st.lists(st.sampled_from([UP, DOWN, LEAVE]), max_size=12),
-    crashes=st.sets(st.integers(0, 11)),
+CRASHES = st.sampled_from(["no", "before the write", "after the write"])
+MOVES = st.tuples(
+    st.sampled_from([UP, DOWN, LEAVE, Wish(Wanted.UP, 5)]), CRASHES, st.none() | st.integers(1, 50)
 )
-def test_whatever_was_wanted_in_between_the_original_comes_back(
-    original: int, wishes: list[Wish], crashes: set[int]
+
+
+@given(original=st.integers(1, 50), moves=st.lists(MOVES, max_size=12))
+def test_the_size_that_somebody_chose_last_while_it_was_up_comes_back(
+    original: int, moves: list[tuple[Wish, str, int | None]]
 ) -> None:
-    """A crash strikes after the write, before it is remembered."""
+    """Wishes change, passes die before and after the write, sizes are set by hand in between."""
     memory, size = NOTHING, original
-    for number, wish in enumerate([*wishes, UP]):
+    for wish, crash, by_hand in [*moves, (UP, "no", None)]:
         chosen = step(memory, replace(WEB, size=size), wish)
-        memory = chosen.before if chosen.size is not None and number in crashes else chosen.after
-        size = chosen.size if chosen.size is not None else size
+        if chosen.size is None or crash == "no":
+            size = size if chosen.size is None else chosen.size
+            memory = replace(chosen.after, written_at=NOW) if chosen.size is not None else chosen.after
+        else:
+            size = chosen.size if crash == "after the write" else size
+            memory = chosen.before
+            continue
         if wish is not LEAVE:
-            assert (size > 0) == (wish is UP)
+            assert size == (0 if wish is DOWN else wish.replicas or original)
+        if by_hand is not None and wish is UP:
+            original = size = by_hand
     assert size == original
 
 
@@ -44,9 +63,57 @@ def test_one_pass_is_enough(size: int, wanted: Wish, replicas: int | None) -> No
     assert again.after == first.after
 
 
+def test_what_was_meant_and_not_done_is_not_taken_for_done() -> None:
+    """Killed before it went down; then somebody chose another size."""
+    meant = step(Memory(Wanted.UP, 3, 3), replace(WEB, size=3), DOWN).before
+    assert step(meant, replace(WEB, size=7), UP).size is None
+    assert step(meant, replace(WEB, size=7), DOWN).after.original == 7
+
+
+def test_a_number_of_ours_is_never_taken_for_the_original() -> None:
+    up = step(NOTHING, replace(WEB, size=3), Wish(Wanted.UP, 5)).after
+    down = step(up, replace(WEB, size=5), DOWN)
+    assert down.after.original == 3
+    assert step(up, replace(WEB, size=5), UP).size == 3, "the next window says no number"
+
+
+def test_a_switch_knows_no_number() -> None:
+    switch = replace(WEB, ref=Ref(Resource.CRON_JOB, "shop", "report"), size=1)
+    assert step(NOTHING, switch, Wish(Wanted.UP, 5)).size is None
+    assert step(NOTHING, replace(switch, size=0), Wish(Wanted.UP, 5)).size == 1
+
+
+def test_our_own_change_of_mind_is_nobodys_rivalry() -> None:
+    """Five replicas a moment ago, six now: the five were ours."""
+    memory = Memory(Wanted.UP, 3, 5, None, NOW)
+    seen = replace(WEB, size=5, writers=[Writer("beffroi", "scale", NOW)])
+    chosen = step(memory, seen, Wish(Wanted.UP, 6))
+    assert chosen.size == 6
+    assert rival_of(memory, seen, chosen, NOW + timedelta(seconds=20)) is None
+    undone = replace(WEB, size=2, writers=[Writer("operator", None, NOW + timedelta(seconds=10))])
+    again = step(memory, undone, Wish(Wanted.UP, 5))
+    assert rival_of(memory, undone, again, NOW + timedelta(seconds=20)) is not None
+
+
+def test_who_wrote_long_before_us_undid_nothing() -> None:
+    memory = Memory(Wanted.UP, 3, 5, None, NOW)
+    seen = replace(WEB, size=2, writers=[Writer("kubectl", None, NOW - timedelta(days=9))])
+    chosen = step(memory, seen, Wish(Wanted.UP, 5))
+    assert rival_of(memory, seen, chosen, NOW + timedelta(minutes=5)) is None
+
+
+def test_what_is_up_when_nobody_wants_anything_any_more_stays_so() -> None:
+    down = Memory(Wanted.DOWN, 3, 0, None, NOW)
+    over = Wish(Wanted.LEAVE, is_over=True)
+    assert step(down, replace(WEB, size=0), over).size == 3
+    assert step(down, replace(WEB, size=1), over).size is None
+
+
 def test_the_annotation_counts_only_for_one_that_sleeps() -> None:
     noted = {ORIGINAL: "4"}
-    assert recalled(None, replace(WEB, size=0, annotations=noted)).original == 4
-    assert recalled(None, replace(WEB, size=2, annotations=noted)) == NOTHING
+    asleep = replace(WEB, size=0, annotations=noted)
+    assert recalled(None, asleep, UP).original == 4
+    assert recalled(None, asleep, Wish(Wanted.LEAVE, is_over=True)) == NOTHING, "it was somebody else's zero"
+    assert recalled(None, replace(asleep, size=2), UP) == NOTHING
     for nonsense in ("", "-1", "4.5", "many", "9" * 30):
-        assert recalled(None, replace(WEB, size=0, annotations={ORIGINAL: nonsense})) == NOTHING
+        assert recalled(None, replace(asleep, annotations={ORIGINAL: nonsense}), UP) == NOTHING

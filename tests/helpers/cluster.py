@@ -8,7 +8,7 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,6 +49,8 @@ class Emulator(kmock.KubernetesEmulator):
     """Answers get, list and patch as a real server would; the rest is kmock's."""
 
     faults: list[Fault] = attrs.field(factory=list)
+    meanwhile: list[tuple[str, Callable[[], object]]] = attrs.field(factory=list)
+    """What else happens while a request of a method is under way, once each."""
     manager: str = "beffroi"
     written: list[str] = attrs.field(factory=list)
     written_at: list[float] = attrs.field(factory=list)
@@ -96,6 +98,9 @@ class Emulator(kmock.KubernetesEmulator):
         return [request.url.path for request in self._requests if str(request.method.value) == method]
 
     async def _handle(self, request: Request) -> aiohttp.web.StreamResponse:
+        for each in [each for each in self.meanwhile if each[0] == str(request.method.value)]:
+            self.meanwhile.remove(each)
+            await asyncio.to_thread(each[1])
         struck = await self._fault(request)
         if struck is not None:
             return struck

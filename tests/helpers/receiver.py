@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +19,10 @@ class Request:
 
 @dataclass
 class Receiver:
-    """`answers`: statuses in turn, the last one for ever. `delay`: seconds before each answer."""
+    """`answers`: statuses in turn, the last one for ever. `delay`: seconds before each answer.
+
+    `meanwhile`: what else happens while it is being asked, the first time.
+    """
 
     url: str = ""
     answers: list[int] = field(default_factory=lambda: [200])
@@ -27,6 +30,7 @@ class Receiver:
     body: bytes = b"ok"
     delay: float = 0.0
     requests: list[Request] = field(default_factory=list)
+    meanwhile: Callable[[], object] | None = None
 
     def keys(self) -> list[str]:
         return [request.headers["Idempotency-Key"] for request in self.requests]
@@ -45,6 +49,9 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(length)
             headers = {name.title(): value for name, value in self.headers.items()}
             told.requests.append(Request(self.command, self.path, headers, body, time.time()))
+            meanwhile, told.meanwhile = told.meanwhile, None
+            if meanwhile is not None:
+                meanwhile()
             time.sleep(told.delay)
             status = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
             self.send_response(status)

@@ -27,12 +27,11 @@ class Clusters:
             self._clusters[context] = connect(context)
         return self._clusters[context]
 
-    async def forget(self, context: str | None) -> None:
-        """Read the configuration anew next time: what it said was not accepted."""
-        cluster = self._clusters.pop(context, None)
-        if cluster is not None:
-            await cluster.close()
+    async def forget(self, context: str | None, cluster: object) -> None:
+        """Read the configuration anew next time: what it said was not accepted by this cluster."""
+        if self._clusters.get(context) is cluster:
+            await self._clusters.pop(context).close()
 
     async def close(self) -> None:
-        for context in list(self._clusters):
-            await self.forget(context)
+        for context, cluster in list(self._clusters.items()):
+            await self.forget(context, cluster)

@@ -79,8 +79,11 @@ class Cluster:
         pages = self._client.list(
             CLASSES[resource], namespace=namespace, chunk_size=PAGE, labels=cast(Any, selector)
         )
-        async with _time_limited():
-            return [_workload(resource, each) async for each in pages]
+        try:
+            async with _time_limited():
+                return [_workload(resource, each) async for each in pages]
+        except GoneError as error:
+            raise PermanentError(f"The cluster knows no {resource}s: {error}") from None
 
     async def resize(self, workload: Workload, size: int) -> Workload:
         """Give a workload another size, unless somebody changed it since it was read."""
@@ -168,6 +171,9 @@ async def _time_limited() -> AsyncIterator[None]:
     except (msgspec.MsgspecError, AttributeError, KeyError) as error:
         # Cut off in the middle, or from something in between that is not a Kubernetes server.
         raise TemporaryError(f"The cluster's answer cannot be understood: {error}") from None
+    except RuntimeError as error:
+        # Another found that the cluster does not know us any more, and closed the connection.
+        raise TemporaryError(f"The cluster is being connected to anew: {error}") from None
     except ConfigError as error:
         raise PermanentError(f"The cluster's credentials cannot be used: {error}") from None
 

@@ -13,7 +13,7 @@ from beffroi import events
 from beffroi.core.errors import SettingsError
 from beffroi.store.db import Database
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision; a test holds it to the migrations folder."""
 
 LOCK = 0x0BEFF401

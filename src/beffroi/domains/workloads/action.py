@@ -8,10 +8,10 @@ from beffroi.clients.http import HttpClient
 from beffroi.clients.workloads import EVERYWHERE, Resource
 from beffroi.core.errors import NotFoundError, PermanentError
 from beffroi.domains.workloads import discovery, service
+from beffroi.domains.workloads.clusters import Clusters
 from beffroi.domains.workloads.discovery import Found, Outcome
 from beffroi.domains.workloads.params import DiscoverParams, ResyncParams, TargetParams, WorkloadParams
 from beffroi.domains.workloads.reconcile import Reconciler
-from beffroi.domains.workloads.visit import Clusters
 from beffroi.engine.calls import Answer, Call
 from beffroi.engine.clock import Clock
 from beffroi.store.db import Database
@@ -45,7 +45,7 @@ class TargetActions:
         return Answer(output=await self._reconciler.bring(params.target_id, call.run_id, call.scheduled_for))
 
     async def resync(self, params: ResyncParams, call: Call) -> Answer:
-        return Answer(output=await self._reconciler.resync(call.run_id))
+        return Answer(output=await self._reconciler.resync(call.run_id, call.scheduled_for))
 
 
 class DiscoverAction:

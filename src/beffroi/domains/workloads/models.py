@@ -65,7 +65,7 @@ class WorkloadTarget(SQLModel, table=True):
 
 
 class WorkloadObject(SQLModel, table=True):
-    """One thing of a target that was touched. `applied`: the last intent; `original`: its size when it is up.
+    """One thing of a target that was touched, and what is remembered of it; see `sizes.Memory`.
 
     Written before the thing itself is: after a crash between the two the next pass knows what was meant.
     """
@@ -82,6 +82,8 @@ class WorkloadObject(SQLModel, table=True):
     place: str = Field(sa_type=String(700))
     uid: str = Field(default="", sa_type=String(64))
     original: int | None = Field(default=None)
+    size: int | None = Field(default=None)
+    meant: int | None = Field(default=None)
     applied: Wanted | None = Field(default=None, sa_type=EnumText(Wanted))
     written_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     rival: str | None = Field(default=None, sa_type=Text)

@@ -1,15 +1,11 @@
-"""What is to be brought about at a target, and what became of it: read before the deed, written after.
+"""What is to be brought about at targets, and what is remembered of what was touched there."""
 
-Nothing is written when nothing differs.
-"""
-
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
 
-from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from beffroi.domains.workloads import voices
@@ -22,7 +18,6 @@ from beffroi.domains.workloads.kinds import (
 from beffroi.domains.workloads.models import (
     Observed,
     Status,
-    WorkloadChange,
     WorkloadObject,
     WorkloadSchedule,
     WorkloadTarget,
@@ -47,12 +42,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be brought about at one target, and what it shows so far.
+    """What is to be brought about at one target at the moment `at`, and what it shows so far.
 
+    `version`: of the target; what it is made of has not changed as long as that is the same.
     `is_said`: what is wanted, why, and where its schedules stand is written down already.
     """
 
     target_id: int
+    version: int
+    at: datetime
     name: str
     workload: NoWorkload | HttpWorkload | KubernetesWorkload
     dry_run: bool
@@ -63,21 +61,6 @@ class Order:
     done: str | None
     observed: Observed
     is_said: bool
-
-
-@dataclass(slots=True)
-class Report:
-    """What was found and done. `forget`: places that need not be remembered any more."""
-
-    observed: Observed = Observed.UNKNOWN
-    done: list[str] = field(default_factory=list)
-    trouble: str | None = None
-    keep: list[Kept] = field(default_factory=list)
-    forget: list[str] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.done or self.keep or self.forget)
 
 
 def read_orders(session: Session, target_ids: Collection[int] | None, now: datetime) -> Sequence[Order]:
@@ -113,81 +96,27 @@ def read_kept(session: Session, place: str) -> tuple[int | None, Kept]:
     return (found.target_id, _kept(found)) if found else (None, Kept(place, "", Memory()))
 
 
-def keep(session: Session, target_id: int, kept: Kept) -> Kept | None:
-    """Write down what is to be remembered, if it is still what was read; None when it is not."""
-    memory = kept.memory
-    values: dict[str, Any] = {
-        "uid": kept.uid,
-        "original": memory.original,
-        "applied": memory.applied,
-        "written_at": memory.written_at,
-        "rival": memory.rival,
-        "version": kept.version + 1,
-    }
-    if kept.id is None:
-        made = WorkloadObject(target_id=target_id, place=kept.place, **values)
-        try:
-            with session.begin_nested():
-                session.add(made)
-        except IntegrityError:
-            return None
-        return Kept(kept.place, kept.uid, memory, made.id, kept.version + 1)
-    written = session.execute(
-        update(WorkloadObject)
-        .where(col(WorkloadObject.id) == kept.id, col(WorkloadObject.version) == kept.version)
-        .values(**values)
-    )
-    if not written.rowcount:  # type: ignore[attr-defined]
-        return None
-    return Kept(kept.place, kept.uid, memory, kept.id, kept.version + 1)
+def lock_targets(session: Session, orders: Sequence[Order]) -> Mapping[int, WorkloadTarget]:
+    """Return the targets of orders; until the session ends nobody makes them into something else."""
+    ids = {order.target_id for order in orders}
+    mine = select(WorkloadTarget).where(col(WorkloadTarget.id).in_(ids)).order_by(col(WorkloadTarget.id))
+    return {target.id or 0: target for target in session.scalars(mine.with_for_update(key_share=True))}
 
 
-def is_news(order: Order, report: Report) -> bool:
-    """Whether there is anything to write down."""
-    return (
-        not report.is_empty
-        or not order.is_said
-        or report.trouble != order.trouble
-        or report.observed is not order.observed
-    )
+def standing(
+    session: Session, targets: Mapping[int, WorkloadTarget], orders: Sequence[Order], now: datetime
+) -> Sequence[bool]:
+    """Tell of each order whether it is still what is wanted, of a target that nobody has changed since."""
+    ids = {order.target_id for order in orders}
+    heard = voices.of_targets(session, ids, min((order.at for order in orders), default=now))
 
+    @cache  # many things of one target come with the same order
+    def stands(target_id: int, version: int, at: datetime, wish: Wish) -> bool:
+        # The wall clock may stand a hair before the edge that woke us.
+        is_the_same = target_id in targets and targets[target_id].version == version
+        return is_the_same and _wish(heard[target_id], max(now, at)) == wish
 
-def conclude(session: Session, ended: Sequence[tuple[Order, Report, datetime]]) -> None:
-    """Write down what was found and done at targets, and where their schedules stand."""
-    ids = [order.target_id for order, _report, _now in ended]
-    for order, report, _now in ended:
-        for kept in report.keep:
-            keep(session, order.target_id, kept)
-        _forget(session, report.forget)
-    # Schedules before targets: whoever changes a schedule holds them in this order too.
-    schedules = _schedules_of(session, ids)
-    query = select(WorkloadTarget).where(col(WorkloadTarget.id).in_(ids)).order_by(col(WorkloadTarget.id))
-    targets = {target.id: target for target in session.scalars(query.with_for_update())}
-    for order, report, now in ended:
-        target = targets.get(order.target_id)
-        if target is not None:
-            _conclude(session, target, schedules.get(order.target_id, ()), order, report, now)
-
-
-def _conclude(
-    session: Session,
-    target: WorkloadTarget,
-    schedules: Iterable[WorkloadSchedule],
-    order: Order,
-    report: Report,
-    now: datetime,
-) -> None:
-    for schedule in schedules:
-        schedule.status = Status.FAILED if report.trouble else status_at(edges_of(schedule), now)
-        schedule.reason = report.trouble
-    if report.observed is not target.observed:
-        session.add(
-            WorkloadChange(target_id=order.target_id, at=now, observed=report.observed, why=order.why)
-        )
-    target.wanted, target.why = order.wish.wanted, order.why
-    target.observed, target.trouble = report.observed, report.trouble
-    if report.done:
-        target.done, target.done_at = "; ".join(report.done)[:2000], now
+    return [stands(order.target_id, order.version, order.at, order.wish) for order in orders]
 
 
 def _order(
@@ -197,16 +126,13 @@ def _order(
     now: datetime,
     stale: Collection[int | None],
 ) -> Order:
-    verdict = heard.at(now)
-    why = because(verdict, "UTC")
-    wish = Wish(
-        verdict.wanted,
-        replicas_at(verdict, heard.windows) if verdict.wanted is Wanted.UP else None,
-        is_over=verdict.wanted is Wanted.LEAVE and verdict.winner is None,
-    )
+    why = because(heard.at(now), "UTC")
+    wish = _wish(heard, now)
     is_said = target.wanted is wish.wanted and target.why == why and target.id not in stale
     return Order(
         target_id=target.id or 0,
+        version=target.version,
+        at=now,
         name=target.name,
         workload=read_workload(target.params),
         dry_run=target.dry_run,
@@ -220,24 +146,15 @@ def _order(
     )
 
 
-def _kept(row: WorkloadObject) -> Kept:
-    memory = Memory(row.applied, row.original, row.written_at, row.rival)
-    return Kept(row.place, row.uid, memory, row.id, row.version)
-
-
-def _forget(session: Session, places: Iterable[str]) -> None:
-    for place in places:
-        for each in session.scalars(select(WorkloadObject).where(col(WorkloadObject.place) == place)):
-            session.delete(each)
-
-
-def _schedules_of(session: Session, target_ids: Collection[int]) -> Mapping[int, list[WorkloadSchedule]]:
-    query = (
-        select(WorkloadSchedule)
-        .where(col(WorkloadSchedule.target_id).in_(target_ids), col(WorkloadSchedule.active).is_(True))
-        .order_by(col(WorkloadSchedule.id))
+def _wish(heard: Voices, now: datetime) -> Wish:
+    verdict = heard.at(now)
+    return Wish(
+        verdict.wanted,
+        replicas_at(verdict, heard.windows) if verdict.wanted is Wanted.UP else None,
+        is_over=verdict.wanted is Wanted.LEAVE and verdict.winner is None,
     )
-    found: dict[int, list[WorkloadSchedule]] = {}
-    for schedule in session.scalars(query.with_for_update()):
-        found.setdefault(schedule.target_id or 0, []).append(schedule)
-    return found
+
+
+def _kept(row: WorkloadObject) -> Kept:
+    memory = Memory(row.applied, row.original, row.size, row.meant, row.written_at, row.rival)
+    return Kept(row.place, row.uid, memory, row.id, row.version)

@@ -4,10 +4,10 @@ Its original size is what it had when it was last up. 0 is a size like others.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from beffroi.clients.workloads import Workload, Writer
+from beffroi.clients.workloads import Resource, Workload, Writer
 from beffroi.domains.workloads.rules import Wanted
 
 ORIGINAL = "beffroi.dev/original-replicas"
@@ -39,13 +39,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What was last meant (up, down, nothing yet), when it was written, and the original size.
+    """What was last meant (up, down, nothing yet), and the size it had by itself when it was last up.
 
-    `rival`: who undid what was meant; as long as the same is meant, it is left to them.
+    `size`: what we last wrote, or found as it was to be. `meant`: what we were about to write; empty when
+    that is known to have succeeded. `written_at`: when it did. `rival`: who undid what was meant; as long
+    as the same is meant, it is left to them.
     """
 
     applied: Wanted | None = None
     original: int | None = None
+    size: int | None = None
+    meant: int | None = None
     written_at: datetime | None = None
     rival: str | None = None
 
@@ -63,22 +67,30 @@ class Step:
     trouble: str | None = None
 
 
-def recalled(memory: Memory | None, workload: Workload) -> Memory:
-    """Return what is remembered; when nothing is, what the annotation of one put to sleep tells."""
+def recalled(memory: Memory | None, workload: Workload, wish: Wish) -> Memory:
+    """Return what is remembered; when nothing is, what the annotation of one put to sleep tells.
+
+    A note that is left over tells nothing to somebody who wants nothing.
+    """
     if memory is not None:
         return memory
     noted = _number(workload.annotations)
-    if noted is not None and workload.size == 0:
+    if noted is not None and workload.size == 0 and not wish.is_over:
         return Memory(Wanted.DOWN, noted)
     return NOTHING
 
 
 def step(memory: Memory, workload: Workload, wish: Wish) -> Step:
     """Say what is to be done so that the workload is as wished, and no more than that."""
+    if workload.size == memory.meant:
+        # It was written; who wrote it did not live to remember that.
+        memory = replace(memory, size=memory.meant)
     if wish.wanted is Wanted.DOWN:
         return _down(memory, workload.size)
-    if wish.wanted is Wanted.UP or (wish.is_over and memory.applied is Wanted.DOWN):
-        return _up(memory, workload.size, wish.replicas)
+    if wish.wanted is Wanted.UP:
+        return _up(memory, workload.size, _possible(wish.replicas, workload))
+    if wish.is_over and memory.applied is Wanted.DOWN and workload.size == 0:
+        return _up(memory, 0, None)
     return Step(memory, None, memory)
 
 
@@ -92,36 +104,60 @@ def rival_of(memory: Memory, workload: Workload, chosen: Step, now: datetime) ->
         for manager, subresource, name in AUTOMATA:
             if writer.manager.startswith(manager) and subresource in (None, writer.subresource):
                 return f"{name} ({writer.manager})"
-    is_repair = memory.applied is (Wanted.DOWN if chosen.size == 0 else Wanted.UP)
-    if not is_repair:
+    is_meant_already = memory.applied is (Wanted.DOWN if chosen.size == 0 else Wanted.UP)
+    if not is_meant_already or workload.size in (memory.size, memory.meant):
         return None
     return memory.rival or _undone_by(memory, workload.writers, now)
 
 
 def _down(memory: Memory, size: int) -> Step:
-    if memory.applied is not Wanted.DOWN:
-        asleep = Memory(Wanted.DOWN, size)
-    elif size > 0 and not memory.original:
-        # It was at 0 when it was put to sleep, and somebody has given it a size since.
-        asleep = Memory(Wanted.DOWN, size, memory.written_at, memory.rival)
-    else:
-        asleep = memory
-    return Step(asleep, 0 if size > 0 else None, asleep)
+    asleep = memory
+    if not _sleeps(memory, size):
+        asleep = Memory(Wanted.DOWN, _chosen(memory, size), memory.size)
+    after = replace(asleep, size=0, meant=None)
+    return Step(replace(asleep, meant=0), 0, after) if size > 0 else Step(after, None, after)
 
 
 def _up(memory: Memory, size: int, replicas: int | None) -> Step:
-    if memory.applied is Wanted.DOWN:
-        aim = replicas if replicas is not None else memory.original
-    else:
-        aim = replicas if replicas is not None else size
-        if aim == 0 and memory.applied is None:
-            unknown = "It has 0 replicas, and nothing tells how many it should have; set `replicas`."
-            return Step(memory, None, memory, unknown)
-    aim = size if aim is None else aim
-    if memory.applied is Wanted.UP and aim == size:
+    original = _original(memory, size)
+    aim = original if replicas is None else replicas
+    if aim is None:
+        unknown = "It has 0 replicas, and nothing tells how many it should have; set `replicas`."
+        return Step(memory, None, memory, unknown)
+    if memory.applied is Wanted.UP and aim == size and memory.meant is None:
         return Step(memory, None, memory)
-    awake = Memory(Wanted.UP, aim, memory.written_at if memory.applied is Wanted.UP else None)
-    return Step(memory, None if aim == size else aim, awake)
+    since = memory.written_at if memory.applied is Wanted.UP else None
+    awake = Memory(Wanted.UP, original, aim, None, since)
+    # It is down by us until that is done.
+    meaning = replace(memory, original=original, meant=aim)
+    return Step(awake, None, awake) if aim == size else Step(meaning, aim, awake)
+
+
+def _original(memory: Memory, size: int) -> int | None:
+    """Return the size that it has by itself when it is up; None when that is not known."""
+    if _sleeps(memory, size):
+        return memory.original
+    return None if memory.applied is None and size == 0 else _chosen(memory, size)
+
+
+def _sleeps(memory: Memory, size: int) -> bool:
+    """Whether we put it to sleep, and a size that it shows nevertheless is a drift, not a choice.
+
+    One that had no size when it was put to sleep has chosen the one it was given since.
+    """
+    is_done = memory.meant is None and bool(memory.original)
+    return memory.applied is Wanted.DOWN and (size == 0 or is_done)
+
+
+def _chosen(memory: Memory, size: int) -> int:
+    """Return the size that somebody chose: what we wrote ourselves is nobody's choice."""
+    is_ours = size in (memory.size, memory.meant)
+    return memory.original if is_ours and memory.original is not None else size
+
+
+def _possible(replicas: int | None, workload: Workload) -> int | None:
+    is_switch = workload.ref.resource is Resource.CRON_JOB
+    return 1 if replicas and is_switch else replicas
 
 
 def _undone_by(memory: Memory, writers: Sequence[Writer], now: datetime) -> str | None:
@@ -130,7 +166,7 @@ def _undone_by(memory: Memory, writers: Sequence[Writer], now: datetime) -> str 
         return None
     others = [writer for writer in writers if not writer.manager.startswith(OURS)]
     newest = max(others, key=lambda writer: writer.at or memory.written_at or now, default=None)
-    at = newest.at if newest and newest.at else now
+    at = newest.at if newest and newest.at and newest.at >= memory.written_at else now
     if at - memory.written_at > SOON:
         return None
     return f"{newest.manager if newest else 'somebody'}, within a minute after us"
