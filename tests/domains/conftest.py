@@ -25,6 +25,7 @@ from beffroi.store.db import Database
 from beffroi.store.migrate import migrate
 from tests.helpers.clock import VirtualClock
 from tests.helpers.cluster import Cluster, cluster
+from tests.helpers.postgres import Postgres
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 NINE, SEVENTEEN = MONDAY + timedelta(hours=9), MONDAY + timedelta(hours=17)
@@ -115,12 +116,20 @@ class House:
             return list(session.exec(select(WorkloadObject)).all())
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    database = Database(f"sqlite:///{tmp_path}/scheduler.db", {QUEUE: NoQueue()})
-    migrate(database)
-    yield House(database, VirtualClock(MONDAY))
-    database.close()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    """On both databases: locks and what two nodes see of each other differ most between them."""
+    if request.param == "sqlite":
+        database = Database(f"sqlite:///{tmp_path}/scheduler.db", {QUEUE: NoQueue()})
+        migrate(database)
+        yield House(database, VirtualClock(MONDAY))
+        database.close()
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database() as url:
+        database = Database(url, {QUEUE: NoQueue()})
+        yield House(database, VirtualClock(MONDAY))
+        database.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Workloads in a cluster, over real HTTP: brought up and down, and everything that can go wrong."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -230,7 +231,7 @@ def test_what_the_cluster_refuses_is_told_and_tried_again(
     kube.api.add("deployment", "shop", "web", 3)
     target = house.target("web", WEB)
     house.schedule("web")
-    kube.api.faults.append(fault)
+    kube.api.faults.append(replace(fault))
     assert house.bring(target).startswith(told)
     row = house.row(target)
     assert row.trouble is not None

@@ -46,7 +46,7 @@ def _versions(session: Session, ids: Sequence[int]) -> dict[int, int]:
     """Return the versions of what is remembered, and hold it until the session ends."""
     query = select(col(WorkloadObject.id), col(WorkloadObject.version)).where(col(WorkloadObject.id).in_(ids))
     found = session.execute(query.order_by(col(WorkloadObject.id)).with_for_update())
-    return dict(found.tuples())
+    return dict(iter(found))
 
 
 def _begin(session: Session, target_id: int, kept: Kept) -> Kept | None:
