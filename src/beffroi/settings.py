@@ -228,7 +228,7 @@ class Settings(BaseSettings):
 def split_address(address: str) -> tuple[str, int]:
     """Split `host:port` (IPv6 in brackets); ValueError with a sentence."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdecimal() or int(port[:6]) > 65535:
         raise ValueError(f"{address!r} is not an address; write 'host:port', such as '127.0.0.1:8000'")
     return host.strip("[]"), int(port)
 

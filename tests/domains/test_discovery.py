@@ -4,13 +4,16 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import yaml
 
 from beffroi.clients.clusters import Clusters
+from beffroi.core.errors import ConflictError
 from beffroi.domains.workloads import service, targets
 from beffroi.domains.workloads.action import DiscoverAction
 from beffroi.domains.workloads.models import Origin, Status, WorkloadSchedule, WorkloadTarget
 from beffroi.domains.workloads.params import DiscoverParams
+from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.service import ScheduleFilter
 from beffroi.engine.calls import Call
 from tests.domains.conftest import MONDAY, House
@@ -110,6 +113,47 @@ def test_what_cannot_be_read_is_told_once_and_the_rest_goes_on(house: House, kub
     kube.api.look("deployment", "shop", "web")["metadata"]["annotations"][UPTIME] = WORKDAYS
     discoverer.look()
     assert set(discoverer.schedules()) == {WORKDAYS}
+
+
+def test_what_was_said_by_hand_outlives_another_annotation(house: House, kube: Cluster) -> None:
+    text = "Mon-Fri 07:30-12:00, Mon-Fri 13:00-20:30"
+    kube.api.add("deployment", "shop", "web", 3, annotations={UPTIME: text})
+    discoverer = Discoverer(house)
+    discoverer.look()
+    last = discoverer.schedules()["Mon-Fri 13:00-20:30"]
+    house.say(last.id or 0, Wanted.UP)
+    house.resync()
+    kube.api.look("deployment", "shop", "web")["metadata"]["annotations"][UPTIME] = "Mon-Fri 08:00-20:00"
+    assert discoverer.look() == "1 annotated; changed: shop/deployment/web"
+    (kept,) = discoverer.schedules().values()
+    assert kept.recurrence == "0 8 * * MON,TUE,WED,THU,FRI"
+    house.resync()
+    assert kube.api.size("deployment", "shop", "web") == 3, "up, as was said"
+
+
+def test_one_that_cannot_be_followed_does_not_stop_the_others(house: House, kube: Cluster) -> None:
+    house.target("shop/deployment/api", {"kind": "none"})
+    for name in ("api", "web"):
+        kube.api.add("deployment", "shop", name, 3, annotations={UPTIME: WORKDAYS})
+    told = Discoverer(house).look()
+    assert "made: shop/deployment/web" in told
+    assert "There is already a target named 'shop/deployment/api'" in told
+
+
+def test_what_is_not_read_any_more_may_be_changed_here(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3, annotations={UPTIME: WORKDAYS})
+    with house.database.write() as session:
+        targets.see_to_discovery(session, ["default"], timedelta(minutes=5), house.clock.now())
+    discoverer = Discoverer(house)
+    discoverer.look()
+    (target,), (schedule,) = discoverer.targets().values(), discoverer.schedules().values()
+    with house.database.read() as session, pytest.raises(ConflictError, match="change it there"):
+        service.refuse_foreign(session, schedule)
+    with house.database.write() as session:
+        targets.see_to_discovery(session, [], timedelta(minutes=5), house.clock.now())
+    with house.database.read() as session:
+        service.refuse_foreign(session, schedule)
+        service.refuse_foreign(session, target)
 
 
 def test_one_that_is_gone_with_its_annotation_is_forgotten(house: House, kube: Cluster) -> None:

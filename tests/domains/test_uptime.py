@@ -60,12 +60,20 @@ def test_it_is_up_when_the_wall_clock_says_so(
         ("Mon 08:00-12:00, Tue 14:00-18:00", "2026-02-03T15:00:00+00:00", True),
         ("Sat-Sun 00:00-24:00 UTC", "2026-02-07T23:59:59+00:00", True),
         ("always", "2026-02-03T00:00:00+00:00", True),
+        ("always", "2026-10-25T00:30:00+00:00", True),
+        ("always", "2026-10-25T23:30:00+00:00", True),
         ("2026-12-24T18:00:00Z-2026-12-27T06:00:00+00:00", "2026-12-25T00:00:00+00:00", True),
         ("2026-12-24T18:00:00Z-2026-12-27T06:00:00+00:00", "2026-12-27T06:00:00+00:00", False),
     ],
 )
 def test_examples(text: str, moment: str, up: bool) -> None:
     assert is_up(text, datetime.fromisoformat(moment)) is up
+
+
+def test_always_has_no_edges_to_look_through() -> None:
+    (always,) = read_uptime("Always", "Europe/Paris")
+    window = window_of(always.start, always.end, always.recurrence, always.zone)
+    assert window.next_after(MONDAY) == always.end
 
 
 def test_the_default_zone_is_the_settings_own() -> None:
@@ -87,6 +95,8 @@ def test_the_default_zone_is_the_settings_own() -> None:
         ("07:30-20:30 Europe/Pari", "Europe/Pari"),
         ("2026-12-27T06:00:00Z-2026-12-24T18:00:00Z", "ends before it begins"),
         ("2026-13-27T06:00:00Z-2026-12-24T18:00:00Z", "month must be in 1..12"),
+        ("0001-01-01T00:00:00+05:00-2026-01-01T00:00:00Z", "outside the calendar"),
+        ("2026-01-01T00:00:00Z-9999-12-31T23:59:59Z", "outside the calendar"),
         ("x" * 2000, "longer than"),
     ],
 )

@@ -185,6 +185,9 @@ def test_a_form_that_is_refused_says_why_and_is_no_fault(client: TestClient) -> 
     )
     assert empty.status_code == 200
     assert client.post("/ui/schedules/1/overrides/99").status_code == 404
+    assert client.post(f"/ui/schedules/1/overrides/{10**30}").status_code == 422
+    for version in ("²", "9" * 5000, "rubbish"):
+        assert client.post("/ui/schedules/1", data={"version": version}).status_code == 412
     assert client.post("/ui/targets", data={"kind": "http", "name": "x"}).status_code == 422
     assert client.post("/ui/schedules/1", data={"name": ""}).status_code == 422
 

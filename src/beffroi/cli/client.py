@@ -48,7 +48,7 @@ def pages(path: str, params: dict[str, Any], most: int) -> list[Any]:
 
 def job_id(name_or_id: str) -> int:
     """Return the id of a job given by its id or its exact name."""
-    if name_or_id.isdigit():
+    if name_or_id.isdecimal() and len(name_or_id) < 20:
         return int(name_or_id)
     found = [job for job in pages("/jobs", {"name": name_or_id}, 10_000) if job["name"] == name_or_id]
     if not found:

@@ -101,7 +101,7 @@ def retry_after(value: str | None, answered: str | None) -> timedelta | None:
     """
     if value is None:
         return None
-    if value.isdigit():
+    if value.isdecimal():
         return min(timedelta(seconds=int(value[:9])), LONGEST_RETRY_AFTER)
     if answered is None:
         return None

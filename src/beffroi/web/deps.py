@@ -95,7 +95,7 @@ def _expected(
 IfMatch = Annotated[Expected, Depends(_expected)]
 
 
-def etag(version: int) -> str:
+def etag(version: int | str) -> str:
     """Return the entity tag of a version."""
     return f'"{version}"'
 

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
@@ -73,6 +73,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(PydanticSerializationError, _on_unwritable_text)
     app.add_exception_handler(UnicodeEncodeError, _on_unwritable_text)
+    app.add_exception_handler(DataError, _on_unstorable)
     app.add_exception_handler(IntegrityError, _on_conflict)
     app.add_exception_handler(OperationalError, _on_database_away)
     app.add_exception_handler(PoolTimeoutError, _on_database_away)
@@ -137,6 +138,12 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
 
 def _on_unwritable_text(request: Request, error: Exception) -> Response:
     detail = "A text of the body holds half a character (a lone surrogate), which cannot be stored."
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
+def _on_unstorable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DataError), "registered for these only"
+    detail = f"A value cannot be stored: {str(error.orig).splitlines()[0]}."
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 

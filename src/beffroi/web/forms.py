@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
 from beffroi.core.errors import BeffroiError, ForbiddenError, InvalidError
+from beffroi.web.deps import Expected, etag
 from beffroi.web.errors import STATUS, problems_of
 
 MOST_FIELDS = 200
@@ -26,6 +27,11 @@ async def _fields(request: Request) -> dict[str, str]:
 
 Fields = Annotated[Mapping[str, str], Depends(_fields)]
 """The fields of a form that was sent, as texts; of several with one name the last."""
+
+
+def version_seen(fields: Mapping[str, str]) -> Expected:
+    """Return the version of the thing that the form was filled from."""
+    return Expected(etag(fields["version"]) if fields.get("version") else None)
 
 
 class RefusedError(Exception):

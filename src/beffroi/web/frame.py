@@ -78,7 +78,7 @@ class Frame:
             template, request.url.path, request.url.query, parts, viewer.language, viewer.zone_name,
             caller.role if caller else None, None if parts else caller and caller.name,
         )  # fmt: skip
-        made = self._renderings.get(key, make, int(told) if told.isdigit() else None)
+        made = self._renderings.get(key, make, int(told) if told.isdecimal() and len(told) < 20 else None)
         return Response(made, media_type="application/json") if parts else HTMLResponse(made)
 
     def show(

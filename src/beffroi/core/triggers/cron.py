@@ -125,4 +125,4 @@ def _explain(line: str, error: CronSimError) -> str:
 
 def _numbers_in_range(line: str) -> bool:
     day = line.split()[-3]
-    return day.isdigit() and 1 <= int(day) <= 31
+    return day.isdecimal() and 1 <= int(day[:3]) <= 31

@@ -24,9 +24,9 @@ from beffroi.engine import jobs as engine
 from beffroi.engine.models import Health, Job, JobState
 from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.context import Context, context_of
-from beffroi.web.deps import RECORDED, Ctx, Expected, Now, Reading, Writing, etag
+from beffroi.web.deps import RECORDED, Ctx, Now, Reading, Writing
 from beffroi.web.drawing import history, sparkline
-from beffroi.web.forms import Errors, Fields, refused_as
+from beffroi.web.forms import Errors, Fields, refused_as, version_seen
 from beffroi.web.frame import MenuItem, see_other
 from beffroi.web.paging import links
 from beffroi.web.patch import merged
@@ -141,9 +141,7 @@ def change_job(
     """Change one section of a job's definition."""
     job = service.lock(session, job_id)
     with refused_as(lambda found, status: _refused_change(request, job_id, fields, found, status)):
-        Expected(etag(int(fields["version"])) if fields.get("version", "").isdigit() else None).check(
-            job.version
-        )
+        version_seen(fields).check(job.version)
         changes = forms.parts_of_form(fields, viewer_of(request).zone_name)
         spec = merged(JobSpec, {}, {**service.present_spec(job), **changes})
         service.replace(session, job, spec, context.commands, now)

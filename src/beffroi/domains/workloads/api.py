@@ -31,6 +31,7 @@ from beffroi.web.patch import Deleted, merged
 router = APIRouter(tags=["schedules"], responses=PROBLEMS, dependencies=[VIEWER])
 
 ScheduleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+OverrideId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 @router.get("/schedules")
@@ -83,7 +84,7 @@ def replace_schedule(
     """Replace a schedule."""
     schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
-    service.refuse_foreign(schedule)
+    service.refuse_foreign(session, schedule)
     service.replace(session, schedule, body, context.zone, now)
     response.headers["ETag"] = etag(schedule.version)
     return _view(session, schedule)
@@ -102,7 +103,7 @@ def change_schedule(
     """Change parts of a schedule (JSON Merge Patch, RFC 7396)."""
     schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
-    service.refuse_foreign(schedule)
+    service.refuse_foreign(session, schedule)
     body = merged(WorkloadScheduleCreate, _body(session, schedule), changes)
     service.replace(session, schedule, body, context.zone, now)
     response.headers["ETag"] = etag(schedule.version)
@@ -114,7 +115,7 @@ def delete_schedule(schedule_id: ScheduleId, session: Writing, now: Now, expecte
     """Delete a schedule, and the job at its edges. The runs stay in the ledger."""
     schedule = service.lock(session, schedule_id)
     expected.check(schedule.version)
-    service.refuse_foreign(schedule)
+    service.refuse_foreign(session, schedule)
     service.delete(session, schedule, now)
     return Deleted()
 
@@ -156,7 +157,7 @@ def list_overrides(schedule_id: ScheduleId, session: Reading) -> list[OverrideVi
 @router.delete("/schedules/{schedule_id}/overrides/{override_id}", dependencies=[OPERATOR])
 def take_back_override(
     schedule_id: ScheduleId,
-    override_id: Annotated[int, Path(ge=1, le=2**31 - 1)],
+    override_id: OverrideId,
     session: Writing,
     now: Now,
 ) -> OverrideView:

@@ -45,8 +45,10 @@ class Asking:
         if self.order.dry_run:
             self.report.done.append(f"would call {request.method} {request.url}")
             return
+        # It is down by us from before it is told to go down until it is known to be up.
+        meant = Memory(Wanted.DOWN if wished is Wanted.DOWN else kept.memory.applied)
         try:
-            kept = await self.records.claim(self.order, replace(kept, memory=Memory(wished)))
+            kept = await self.records.claim(self.order, replace(kept, memory=meant))
         except ChangedMeanwhileError:
             raise OutdatedError from None
         await succeed(self.http, request, self.key)

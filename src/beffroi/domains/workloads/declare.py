@@ -21,7 +21,7 @@ def _apply_target(session: Session, spec: TargetSpec, context: Context, now: dat
     if target is None:
         targets.create(session, spec, context.resync, now, Origin.FILE)
         return ["created"]
-    deeds = _take_over(target)
+    deeds = _take_over(session, target)
     if target.params == spec.workload.model_dump_json() and target.dry_run == spec.dry_run:
         return [*deeds, "unchanged"]
     targets.replace(session, target, spec, now)
@@ -51,7 +51,7 @@ def _apply_schedule(
     if schedule is None:
         service.create(session, body, context.zone, now, Origin.FILE)
         return ["created"]
-    deeds = _take_over(schedule)
+    deeds = _take_over(session, schedule)
     if not service.replace(session, schedule, body, context.zone, now):
         return [*deeds, "unchanged"]
     return [*deeds, "changed"]
@@ -83,9 +83,8 @@ def _find(session: Session, name: str) -> WorkloadSchedule | None:
     return ours[0] if ours else None
 
 
-def _take_over(thing: WorkloadTarget | WorkloadSchedule) -> list[Deed]:
-    if thing.origin is Origin.CLUSTER:
-        raise ConflictError("It comes from an annotation in a cluster; change it there.")
+def _take_over(session: Session, thing: WorkloadTarget | WorkloadSchedule) -> list[Deed]:
+    service.refuse_foreign(session, thing)
     if thing.origin is Origin.FILE:
         return []
     thing.origin = Origin.FILE

@@ -5,16 +5,17 @@ schedule for each of its windows. What cannot be read is told at the workload, o
 that `failed`; what was read before stays as it was.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
 from beffroi.clients.workloads import Workload
-from beffroi.core.errors import ConflictError
-from beffroi.domains.workloads import service, targets
+from beffroi.core.errors import BeffroiError
+from beffroi.domains.workloads import overrides, service, targets
 from beffroi.domains.workloads.kinds import KubernetesWorkload
 from beffroi.domains.workloads.models import Origin, Status, WorkloadSchedule, WorkloadTarget
 from beffroi.domains.workloads.shapes import WorkloadScheduleCreate
@@ -35,14 +36,24 @@ class Found:
     error: str | None = None
 
 
+class Became(StrEnum):
+    """What became of a target."""
+
+    SAME = "same"
+    MADE = "made"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
 @dataclass(slots=True)
 class Outcome:
     """Names of targets by what became of them, and what is to be told at workloads."""
 
-    made: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
+    names: dict[Became, list[str]] = field(default_factory=dict)
     warnings: list[tuple[Workload, str]] = field(default_factory=list)
+
+    def note(self, name: str, became: Became) -> None:
+        self.names.setdefault(became, []).append(name)
 
 
 def annotated(workloads: Sequence[Workload], default_zone: str) -> list[Found]:
@@ -67,62 +78,87 @@ def follow(
     present = _present(session, context)
     for each in found:
         name = _name(each.workload, context)
-        target = present.pop(name, None)
         try:
-            if target is None:
-                target = targets.create(session, _spec(each, context), resync, now, Origin.CLUSTER)
-                outcome.made.append(name)
-            elif target.dry_run != _is_dry(each):
-                targets.replace(session, target, _spec(each, context), now)
-        except ConflictError as error:
+            # What cannot be done for one workload is taken back, and the others go on.
+            with session.begin_nested():
+                became = _heed(session, present.pop(name, None), each, context, resync, now)
+        except BeffroiError as error:
             outcome.warnings.append((each.workload, error.message))
             continue
-        if _agree(session, target, each, outcome, now) and name not in outcome.made:
-            outcome.changed.append(name)
+        outcome.note(name, became)
+        if each.error is not None and became is not Became.SAME:
+            outcome.warnings.append((each.workload, f"{UPTIME}: {each.error}"))
     for name, target in present.items():
-        _let_go(session, target, name, outcome, now)
+        if _let_go(session, target, now):
+            outcome.note(name, Became.GONE)
     return outcome
 
 
-def _agree(session: Session, target: WorkloadTarget, found: Found, outcome: Outcome, now: datetime) -> bool:
-    """Make the schedules of a target what its annotation says; return whether that changed anything."""
-    schedules = session.scalars(
-        select(WorkloadSchedule).where(col(WorkloadSchedule.target_id) == target.id)
-    ).all()
-    ours = {each.name: each for each in schedules if each.origin is Origin.CLUSTER}
+def _heed(
+    session: Session,
+    target: WorkloadTarget | None,
+    found: Found,
+    context: str | None,
+    resync: timedelta,
+    now: datetime,
+) -> Became:
+    """Make a target and its schedules what the annotation of a workload says."""
+    became = Became.SAME
+    if target is None:
+        target = targets.create(session, _spec(found, context), resync, now, Origin.CLUSTER)
+        became = Became.MADE
+    elif target.dry_run != _is_dry(found):
+        targets.replace(session, target, _spec(found, context), now)
+        became = Became.CHANGED
+    is_changed = _agree(session, target, found, now)
+    return Became.CHANGED if is_changed and became is Became.SAME else became
+
+
+def _agree(session: Session, target: WorkloadTarget, found: Found, now: datetime) -> bool:
+    """Make the schedules of a target what its annotation says; return whether that changed anything.
+
+    A window that reads otherwise now is the same schedule: what was said about it by hand still holds.
+    """
+    mine = col(WorkloadSchedule.target_id) == target.id, col(WorkloadSchedule.origin) == Origin.CLUSTER
+    ours = session.scalars(select(WorkloadSchedule).where(*mine).order_by(col(WorkloadSchedule.id))).all()
     if found.error is not None:
-        return _note_unreadable(session, target, found, ours, outcome, now)
+        return _show_unreadable(session, target, found, ours, now)
     wanted = {_schedule_name(target, each.text): each for each in found.windows}
-    changed = False
-    for name, schedule in ours.items():
-        if name not in wanted or schedule.timezone != wanted[name].zone or not schedule.active:
-            service.delete(session, schedule, now)
-            changed = True
-    for name, window in wanted.items():
-        kept = ours.get(name)
-        if kept is None or kept.timezone != window.zone or not kept.active:
-            service.create(session, body_of(name, window, target.name), window.zone, now, Origin.CLUSTER)
-            changed = True
-    return changed
+    kept = [each for each in ours if each.active and each.timezone == _zone_of(wanted.get(each.name))]
+    spare = [each for each in ours if each not in kept]
+    missing = [name for name in wanted if name not in {each.name for each in kept}]
+    for name in missing:
+        body, zone = body_of(name, wanted[name], target.name), wanted[name].zone
+        if spare:
+            kept.append(spare.pop(0))
+            service.replace(session, kept[-1], body, zone, now)
+        else:
+            kept.append(service.create(session, body, zone, now, Origin.CLUSTER))
+    for schedule in spare:
+        overrides.hand_over(session, schedule, kept[0])
+        service.delete(session, schedule, now)
+    return bool(missing or spare)
 
 
-def _note_unreadable(
+def _zone_of(window: Uptime | None) -> str | None:
+    return window.zone if window else None
+
+
+def _show_unreadable(
     session: Session,
     target: WorkloadTarget,
     found: Found,
-    ours: Mapping[str, WorkloadSchedule],
-    outcome: Outcome,
+    ours: Sequence[WorkloadSchedule],
     now: datetime,
 ) -> bool:
     """Show an annotation that cannot be read, and no older one; return whether it is new."""
-    name, error = _schedule_name(target, found.text), found.error or ""
-    for other in ours.values():
+    name = _schedule_name(target, found.text)
+    for other in ours:
         if other.status is Status.FAILED and not other.active and other.name != name:
             service.delete(session, other, now)
-    if name in ours and not ours[name].active:
+    if any(each.name == name and not each.active for each in ours):
         return False
-    session.add(_unreadable(name, error, target, now))
-    outcome.warnings.append((found.workload, f"{UPTIME}: {error}"))
+    session.add(_unreadable(name, found.error or "", target, now))
     return True
 
 
@@ -154,16 +190,16 @@ def _unreadable(name: str, error: str, target: WorkloadTarget, now: datetime) ->
     )
 
 
-def _let_go(session: Session, target: WorkloadTarget, name: str, outcome: Outcome, now: datetime) -> None:
+def _let_go(session: Session, target: WorkloadTarget, now: datetime) -> bool:
     """Let a target go whose workload says nothing any more: first its windows, and when it is up, itself."""
     mine = col(WorkloadSchedule.target_id) == target.id
     schedules = session.scalars(select(WorkloadSchedule).where(mine)).all()
     for schedule in schedules:
         service.delete(session, schedule, now)
     if schedules or targets.is_down_by_us(session, target):
-        return
+        return False
     targets.delete(session, target, now)
-    outcome.gone.append(name)
+    return True
 
 
 def _present(session: Session, context: str | None) -> dict[str, WorkloadTarget]:
@@ -204,9 +240,8 @@ def _suffix(context: str | None) -> str:
 def summary(outcome: Outcome, seen: int) -> str:
     """Say in a line what was found and done."""
     parts = [f"{seen} annotated"]
-    for what in ("made", "changed", "gone"):
-        names = getattr(outcome, what)
-        if names:
-            parts.append(f"{what}: {', '.join(names)}")
+    for became in (Became.MADE, Became.CHANGED, Became.GONE):
+        if names := outcome.names.get(became):
+            parts.append(f"{became}: {', '.join(names)}")
     parts += [f"{workload.ref}: {sentence}" for workload, sentence in outcome.warnings]
     return "; ".join(parts)

@@ -44,6 +44,14 @@ def override(
     return made
 
 
+def hand_over(session: Session, schedule: WorkloadSchedule, heir: WorkloadSchedule) -> None:
+    """Let what was said about a schedule be said about another one of the same target."""
+    mine = select(WorkloadOverride).where(col(WorkloadOverride.schedule_id) == schedule.id)
+    for each in session.exec(mine):
+        each.schedule_id = heir.id or 0
+    session.flush()
+
+
 def list_overrides(session: Session, schedule: WorkloadSchedule) -> Sequence[WorkloadOverride]:
     """Return what was said about a schedule, the newest first."""
     query = select(WorkloadOverride).where(col(WorkloadOverride.schedule_id) == schedule.id)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from beffroi.core.errors import BeffroiError, InvalidError
 from beffroi.core.moments import in_utc
 from beffroi.domains.workloads import forms, overrides, service, targets, voices
-from beffroi.domains.workloads.api import ScheduleId
+from beffroi.domains.workloads.api import OverrideId, ScheduleId
 from beffroi.domains.workloads.calendar import Shown, strip, week_of, windows_between
 from beffroi.domains.workloads.models import Status, WorkloadSchedule
 from beffroi.domains.workloads.overrides import Said
@@ -23,8 +23,8 @@ from beffroi.domains.workloads.service import ScheduleFilter
 from beffroi.domains.workloads.windows import window_of
 from beffroi.web.access import OPERATOR, VIEWER, Known
 from beffroi.web.context import Context, context_of
-from beffroi.web.deps import Ctx, Expected, Now, Reading, Writing, etag
-from beffroi.web.forms import Errors, Fields, refused_as
+from beffroi.web.deps import Ctx, Now, Reading, Writing
+from beffroi.web.forms import Errors, Fields, refused_as, version_seen
 from beffroi.web.frame import MenuItem, see_other
 from beffroi.web.paging import links
 from beffroi.web.search import Hit
@@ -159,9 +159,8 @@ def change_schedule(
     """Change a schedule."""
     schedule = service.lock(session, schedule_id)
     with refused_as(lambda found, status: _form(request, schedule_id, fields, found, status)):
-        service.refuse_foreign(schedule)
-        version = fields.get("version", "")
-        Expected(etag(int(version)) if version.isdigit() else None).check(schedule.version)
+        service.refuse_foreign(session, schedule)
+        version_seen(fields).check(schedule.version)
         body = forms.schedule_of_form(fields, schedule.timezone)
         service.replace(session, schedule, body, context.zone, now)
     return see_other(f"/ui/schedules/{schedule_id}", _("The schedule is changed."))
@@ -206,7 +205,7 @@ def override_schedule(
     "/schedules/{schedule_id}/overrides/{override_id}", name="take_back_override", dependencies=[OPERATOR]
 )
 def take_back_override(
-    request: Request, schedule_id: ScheduleId, override_id: int, session: Writing, now: Now
+    request: Request, schedule_id: ScheduleId, override_id: OverrideId, session: Writing, now: Now
 ) -> Response:
     """End an override now."""
     schedule = service.lock(session, schedule_id)
@@ -220,7 +219,7 @@ def delete_schedule(request: Request, schedule_id: ScheduleId, session: Writing,
     schedule = service.lock(session, schedule_id)
     asked = _Asked.of(schedule)
     with refused_as(lambda found, status: _act(request, asked, "delete", found, status=status)):
-        service.refuse_foreign(schedule)
+        service.refuse_foreign(session, schedule)
         service.delete(session, schedule, now)
     return see_other("/ui/schedules", _("The schedule is deleted."))
 
@@ -268,6 +267,7 @@ def _schedule(session: Session, schedule_id: int, at: str) -> dict[str, Any]:
     moment, wrong = moment_asked_for(at, viewer.zone_name)
     return {
         "schedule": schedule,
+        "is_foreign": service.is_foreign(session, schedule),
         "target": targets.by_ids(session, [schedule.target_id]).get(schedule.target_id),
         "explained": heard.explain(moment or viewer.now),
         "at": at,

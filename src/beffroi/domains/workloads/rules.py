@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from beffroi.core.triggers.edges import Edges
 
-MOST_BOUNDARIES = 10_000
+MOST_BOUNDARIES = 2_000
 """A look ahead ends after so many edges that change nothing: windows that touch each other for ever."""
 
 

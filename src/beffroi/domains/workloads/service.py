@@ -122,10 +122,19 @@ def delete(session: Session, schedule: WorkloadSchedule, now: datetime) -> None:
     targets.heed(session, target_id, now)
 
 
-def refuse_foreign(thing: WorkloadSchedule | WorkloadTarget) -> None:
+def refuse_foreign(session: Session, thing: WorkloadSchedule | WorkloadTarget) -> None:
     """Refuse to change what an annotation defines: it would be set right again."""
-    if thing.origin is Origin.CLUSTER:
+    if is_foreign(session, thing):
         raise ConflictError("It comes from an annotation in its cluster; change it there.")
+
+
+def is_foreign(session: Session, thing: WorkloadSchedule | WorkloadTarget) -> bool:
+    """Whether a thing comes from an annotation that is still being read."""
+    if thing.origin is not Origin.CLUSTER:
+        return False
+    target_id = thing.target_id if isinstance(thing, WorkloadSchedule) else thing.id
+    target = session.get(WorkloadTarget, target_id)
+    return target is not None and targets.is_followed(session, target)
 
 
 def reconcile(session: Session, schedule_id: int, now: datetime) -> tuple[Status, Status]:

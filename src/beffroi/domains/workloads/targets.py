@@ -12,6 +12,7 @@ from beffroi.core.triggers.boundaries import Boundaries
 from beffroi.core.triggers.interval import Interval
 from beffroi.domains.workloads import voices
 from beffroi.domains.workloads.hours import Stretch, stretches
+from beffroi.domains.workloads.kinds import KubernetesWorkload, read_workload
 from beffroi.domains.workloads.models import (
     Observed,
     Origin,
@@ -222,6 +223,13 @@ def see_to_discovery(session: Session, contexts: Collection[str], every: timedel
             _end(session, name, now)
 
 
+def is_followed(session: Session, target: WorkloadTarget) -> bool:
+    """Whether the annotations of the cluster that a target is in are being read."""
+    workload = read_workload(target.params)
+    context = workload.context if isinstance(workload, KubernetesWorkload) else None
+    return _find_own(session, f"{DISCOVERY} {context or DEFAULT_CONTEXT}") is not None
+
+
 def _see_to(session: Session, definition: Definition, now: datetime) -> None:
     job = _own_job(session, definition.name)
     if job is None:
@@ -237,11 +245,15 @@ def _end(session: Session, name: str, now: datetime) -> None:
 
 
 def _own_job(session: Session, name: str) -> Job | None:
+    found = _find_own(session, name)
+    return jobs.lock(session, found) if found is not None else None
+
+
+def _find_own(session: Session, name: str) -> int | None:
     query = select(col(Job.id)).where(
         col(Job.name) == name, col(Job.owner) == OWNER, col(Job.deleted_at).is_(None)
     )
-    found = session.scalar(query)
-    return jobs.lock(session, found) if found is not None else None
+    return session.scalar(query)
 
 
 def _definition(session: Session, target: WorkloadTarget, now: datetime | None = None) -> Definition:

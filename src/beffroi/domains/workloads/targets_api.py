@@ -96,7 +96,7 @@ def replace_target(
     """Replace a target."""
     target = targets.lock(session, target_id)
     expected.check(target.version)
-    service.refuse_foreign(target)
+    service.refuse_foreign(session, target)
     targets.replace(session, target, body, now)
     response.headers["ETag"] = etag(target.version)
     return views(session, [target], caller, context, now)[0]
@@ -116,7 +116,7 @@ def change_target(
     """Change parts of a target (JSON Merge Patch, RFC 7396)."""
     target = targets.lock(session, target_id)
     expected.check(target.version)
-    service.refuse_foreign(target)
+    service.refuse_foreign(session, target)
     targets.replace(session, target, merged(TargetSpec, spec_of(target), changes), now)
     response.headers["ETag"] = etag(target.version)
     return views(session, [target], caller, context, now)[0]
@@ -127,7 +127,7 @@ def delete_target(target_id: TargetId, session: Writing, now: Now, expected: IfM
     """Delete a target that no schedule names and that is not down by us."""
     target = targets.lock(session, target_id)
     expected.check(target.version)
-    service.refuse_foreign(target)
+    service.refuse_foreign(session, target)
     targets.delete(session, target, now)
     return Deleted()
 

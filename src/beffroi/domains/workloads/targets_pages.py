@@ -19,8 +19,8 @@ from beffroi.domains.workloads.target_shapes import workload_of
 from beffroi.domains.workloads.targets_api import TargetId, month_of
 from beffroi.web.access import OPERATOR, VIEWER
 from beffroi.web.context import context_of
-from beffroi.web.deps import Ctx, Expected, Now, Reading, Writing, etag
-from beffroi.web.forms import Errors, Fields, refused_as
+from beffroi.web.deps import Ctx, Now, Reading, Writing
+from beffroi.web.forms import Errors, Fields, refused_as, version_seen
 from beffroi.web.frame import see_other
 from beffroi.web.paging import links
 from beffroi.web.secrets import without_headers
@@ -99,9 +99,8 @@ def change_target(
     """Change a target."""
     target = targets.lock(session, target_id)
     with refused_as(lambda found, status: _form(request, target_id, fields, found, status)):
-        service.refuse_foreign(target)
-        version = fields.get("version", "")
-        Expected(etag(int(version)) if version.isdigit() else None).check(target.version)
+        service.refuse_foreign(session, target)
+        version_seen(fields).check(target.version)
         spec = forms.target_of_form(fields)
         targets.replace(session, target, forms.with_what_no_form_shows(spec, target), now)
     return see_other(f"/ui/targets/{target_id}", _("The target is changed."))
@@ -118,7 +117,7 @@ def delete_target(request: Request, target_id: TargetId, session: Writing, now: 
     """Delete a target."""
     target = targets.lock(session, target_id)
     with refused_as(lambda found, status: _ask(request, target, found, status)):
-        service.refuse_foreign(target)
+        service.refuse_foreign(session, target)
         targets.delete(session, target, now)
     return see_other("/ui/targets", _("The target is deleted."))
 
@@ -140,6 +139,7 @@ def _target(session: Session, target_id: int, at: str, zone: str) -> dict[str, A
     workload = workload_of(target)
     return {
         "target": target,
+        "is_foreign": service.is_foreign(session, target),
         "workload": workload if may_see else without_headers(workload),
         "explained": heard.explain(moment or now),
         "at": at,

@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from beffroi.core.moments import zone_of
+from beffroi.core.moments import in_utc, zone_of
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ALWAYS = "always"
 LONGEST = 1_000
 FIRST_MONDAY = datetime(2001, 1, 1)  # noqa: DTZ001  a date on the wall, put into a zone where it is used
+LAST_DAY = datetime(8999, 12, 31, tzinfo=UTC)
 
 _WEEKLY = re.compile(
     r"(?:(?P<first>[a-z]{3})(?:-(?P<last>[a-z]{3}))?\s+)?"
@@ -51,7 +52,7 @@ def read_uptime(text: str, default_zone: str) -> list[Uptime]:
 
 def _window(part: str, default_zone: str) -> Uptime:
     if part.lower() == ALWAYS:
-        return _weekly(part, (None, None), ("00:00", "24:00"), default_zone)
+        return Uptime(part, FIRST_MONDAY.replace(tzinfo=UTC), LAST_DAY, "UTC", None)
     if found := _WEEKLY.fullmatch(part):
         zone = found["zone"] or default_zone
         return _weekly(part, (found["first"], found["last"]), (found["start"], found["end"]), zone)
@@ -105,7 +106,7 @@ def _cron_days(numbers: list[int]) -> str:
 
 def _absolute(part: str, start: str, end: str) -> Uptime:
     try:
-        begin, over = (datetime.fromisoformat(text).astimezone(UTC) for text in (start, end))
+        begin, over = (in_utc(datetime.fromisoformat(text)) for text in (start, end))
     except ValueError as error:
         raise ValueError(f"{part!r}: {error}") from None
     if over <= begin:
