@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from beffroi.domains.workloads.downscaler import complement, read_manifests
 from beffroi.domains.workloads.shapes import WorkloadScheduleCreate
@@ -33,6 +35,22 @@ def test_an_uptime_is_a_schedule() -> None:
         "2001-01-01T07:30:00",
         "30 7 * * MON,TUE,WED,THU,FRI",
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "where"),
+    [
+        ("just text", "Manifest"),
+        ([1, 2], "Manifest"),
+        ({"kind": "List", "items": "x"}, "items"),
+        ({"kind": "List", "items": ["x"]}, "items.0"),
+        ({"kind": "Deployment", "metadata": "x"}, "metadata"),
+        ({"kind": "Deployment", "metadata": {"annotations": ["x"]}}, "metadata.annotations"),
+    ],
+)
+def test_what_is_no_manifest_is_told_by_its_place(written: Any, where: str) -> None:
+    with pytest.raises(ValidationError, match=where):
+        read_manifests([written], "UTC")
 
 
 def test_a_list_is_read_item_by_item() -> None:

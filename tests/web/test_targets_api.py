@@ -160,6 +160,22 @@ def test_schedules_and_targets_are_declared_in_one_document(client: TestClient) 
     assert client.get("/schedules").json() == []
 
 
+def test_schedules_are_found_by_their_target(client: TestClient) -> None:
+    for name in ("crm", "erp"):
+        client.post("/targets", json={"name": name, "workload": {"kind": "none"}})
+        client.post("/schedules", json=schedule(name, HOUR, 2 * HOUR))
+    found = client.get("/schedules", params={"target": "erp"}).json()
+    assert [each["target"] for each in found] == ["erp"]
+    assert client.get("/schedules", params={"target": "unknown"}).json() == []
+
+
+def test_replicas_are_for_what_has_some(client: TestClient) -> None:
+    client.post("/targets", json={"name": "crm", "workload": {"kind": "none"}})
+    refused = client.post("/schedules", json=schedule("crm", HOUR, 2 * HOUR, replicas=3))
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "replicas: is for a schedule whose target is in Kubernetes"
+
+
 def test_an_override_may_name_its_end_on_the_wall_of_its_schedule(client: TestClient) -> None:
     client.post("/schedules", json=schedule(None, HOUR, 2 * HOUR, timezone="America/New_York"))
     said = client.post("/schedules/1/override", json={"wanted": "up", "until": "2099-07-01T12:00:00"}).json()

@@ -1,12 +1,13 @@
 """`beffroi import`: what other programs know, as files that `apply` reads."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
+from pydantic import ValidationError
 
 from beffroi.cli.declare import as_toml
 from beffroi.cli.render import err, fail
@@ -35,14 +36,19 @@ def downscaler(
     objects = [each for file in files for each in _objects(file)]
     try:
         imported = read_manifests(objects, zone or load().timezone)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise fail(f"That is not what Kubernetes writes: {error}.", 2) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = "should be an object" if first["type"] == "model_type" else first["msg"]
+        raise fail(f"That is not what Kubernetes writes: {where or 'it'}: {said}.", 2) from None
+    except ValueError as error:
+        raise fail(f"{error}.", 2) from None
     for remark in imported.remarks:
         err.print(remark, highlight=False, markup=False)
     typer.echo(as_toml(imported.document), nl=False)
 
 
-def _objects(file: Path) -> Iterable[Mapping[str, Any]]:
+def _objects(file: Path) -> Iterable[Any]:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         return [each for each in yaml.safe_load_all(text) if each]

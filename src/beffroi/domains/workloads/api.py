@@ -42,11 +42,13 @@ def list_schedules(
     name: Annotated[str | None, Query(max_length=200, description="Part of the name.")] = None,
     status: Status | None = None,
     active: bool | None = None,
+    target: Annotated[str | None, Query(max_length=200, description="The name of its target.")] = None,
     after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
     limit: Limit = 1000,
 ) -> Sequence[WorkloadScheduleView]:
     """List schedules in order of their ids."""
-    found = service.list_schedules(session, ScheduleFilter(name, status, active), after, limit + 1)
+    wanted = ScheduleFilter(name, status, active, target)
+    found = service.list_schedules(session, wanted, after, limit + 1)
     rows = page(request, response, found, limit, [schedule.id for schedule in found])
     named = targets.by_ids(session, [schedule.target_id for schedule in rows])
     return [schedule_view(schedule, named.get(schedule.target_id)) for schedule in rows]

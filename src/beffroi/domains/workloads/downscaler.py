@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic import BaseModel
+
 from beffroi.clients.workloads import Resource
 from beffroi.domains.workloads.discovery import body_of
 from beffroi.domains.workloads.shapes import WorkloadScheduleCreate
-from beffroi.domains.workloads.uptime import DAYS, FIRST_MONDAY, Uptime, read_uptime
+from beffroi.domains.workloads.uptime import ALWAYS, DAYS, FIRST_MONDAY, Uptime, read_uptime
 
 PREFIX = "downscaler/"
 ORIGINAL = "downscaler/original-replicas"
@@ -28,6 +30,22 @@ KINDS = {
 DAY, WEEK = 24 * 60, 7 * 24 * 60
 
 
+class Metadata(BaseModel):
+    """What is read of the metadata of a workload."""
+
+    name: str = ""
+    namespace: str = "default"
+    annotations: dict[str, Any] | None = None
+
+
+class Manifest(BaseModel):
+    """What is read of an object as Kubernetes writes it, or of a list of such."""
+
+    kind: str = ""
+    metadata: Metadata = Metadata()
+    items: list["Manifest"] | None = None
+
+
 @dataclass(slots=True)
 class Imported:
     """A document for `apply`, and remarks on what was left out of it, and why."""
@@ -41,23 +59,23 @@ class Imported:
         return {"targets": self.targets, "schedules": self.schedules}
 
 
-def read_manifests(objects: Iterable[Mapping[str, Any]], default_zone: str) -> Imported:
-    """Read objects as Kubernetes writes them, also lists of such."""
+def read_manifests(objects: Iterable[Any], default_zone: str) -> Imported:
+    """Read objects as Kubernetes writes them, also lists of such; ValidationError for what is none."""
     imported = Imported()
     for each in objects:
-        for item in each.get("items", [each]) if each.get("kind", "").endswith("List") else [each]:
+        manifest = Manifest.model_validate(each)
+        for item in manifest.items if manifest.items is not None else [manifest]:
             _read(item, default_zone, imported)
     return imported
 
 
-def _read(item: Mapping[str, Any], default_zone: str, imported: Imported) -> None:
-    metadata = item.get("metadata") or {}
-    annotations = metadata.get("annotations") or {}
+def _read(item: Manifest, default_zone: str, imported: Imported) -> None:
+    annotations = item.metadata.annotations or {}
     said = {name: str(value) for name, value in annotations.items() if name.startswith(PREFIX)}
     if not said:
         return
-    resource, name = KINDS.get(item.get("kind", "")), metadata.get("name", "")
-    where = f"{item.get('kind')} {metadata.get('namespace', 'default')}/{name}"
+    resource = KINDS.get(item.kind)
+    where = f"{item.kind} {item.metadata.namespace}/{item.metadata.name}"
     foreign = [f"{PREFIX}{word}" for word in UNSUPPORTED if f"{PREFIX}{word}" in said]
     if foreign:
         imported.remarks.append(f"{where}: left out, for {', '.join(foreign)} has no counterpart here.")
@@ -71,7 +89,7 @@ def _read(item: Mapping[str, Any], default_zone: str, imported: Imported) -> Non
         imported.remarks.append(f"{where}: {error}.")
         return
     if windows:
-        _write(imported, resource, metadata, windows, said.get(ORIGINAL))
+        _write(imported, resource, item.metadata, windows, said.get(ORIGINAL))
 
 
 def _windows(said: Mapping[str, str], default_zone: str) -> Sequence[Uptime]:
@@ -84,6 +102,8 @@ def _windows(said: Mapping[str, str], default_zone: str) -> Sequence[Uptime]:
         return read_uptime(up, default_zone)
     if down is None or down.strip().lower() == "never":
         return []
+    if down.strip().lower() == ALWAYS:
+        raise ValueError("it is always down; scale it to 0 instead")
     return complement(read_uptime(down, default_zone))
 
 
@@ -147,17 +167,16 @@ def _length(window: Uptime) -> int:
 def _write(
     imported: Imported,
     resource: Resource,
-    metadata: Mapping[str, Any],
+    metadata: Metadata,
     windows: Sequence[Uptime],
     original: str | None,
 ) -> None:
-    namespace = metadata.get("namespace", "default")
-    target = f"{namespace}/{resource}/{metadata['name']}"
+    target = f"{metadata.namespace}/{resource}/{metadata.name}"
     workload = {
         "kind": "kubernetes",
         "resource": str(resource),
-        "namespaces": [namespace],
-        "name": metadata["name"],
+        "namespaces": [metadata.namespace],
+        "name": metadata.name,
     }
     imported.targets.append({"name": target, "workload": workload})
     for window in windows:

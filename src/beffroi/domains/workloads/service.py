@@ -31,6 +31,7 @@ class ScheduleFilter:
     name: str | None = None
     status: Status | None = None
     active: bool | None = None
+    target: str | None = None
 
 
 def get(session: Session, schedule_id: int) -> WorkloadSchedule:
@@ -59,6 +60,9 @@ def list_schedules(
         query = query.where(col(WorkloadSchedule.status) == wanted.status)
     if wanted.active is not None:
         query = query.where(col(WorkloadSchedule.active) == wanted.active)
+    if wanted.target is not None:
+        mine = col(WorkloadTarget.id) == col(WorkloadSchedule.target_id)
+        query = query.join(WorkloadTarget, mine).where(col(WorkloadTarget.name) == wanted.target)
     if after is not None:
         query = query.where(col(WorkloadSchedule.id) > after)
     return session.exec(query.order_by(col(WorkloadSchedule.id)).limit(limit)).all()
@@ -155,18 +159,19 @@ def _fill(
     schedule.name, schedule.active = body.name, body.active
     schedule.timezone, schedule.recurrence = zone, body.recurrence
     schedule.replicas = body.replicas
-    schedule.target_id = _target_of(session, body.target)
-    if body.replicas is not None and schedule.target_id is None:
-        raise InvalidError("replicas", "is for a schedule with a target")
+    target = _target_of(session, body.target)
+    schedule.target_id = target.id if target else None
+    if body.replicas is not None and not targets.has_replicas(target):
+        raise InvalidError("replicas", "is for a schedule whose target is in Kubernetes")
 
 
-def _target_of(session: Session, name: str | None) -> int | None:
+def _target_of(session: Session, name: str | None) -> WorkloadTarget | None:
     if name is None:
         return None
     target = targets.find(session, name)
     if target is None:
         raise InvalidError("target", f"there is no target named {name!r}; make it first: POST /targets")
-    return target.id
+    return target
 
 
 def _arrange(session: Session, schedule: WorkloadSchedule, edges: Edges, now: datetime) -> None:

@@ -223,6 +223,11 @@ def see_to_discovery(session: Session, contexts: Collection[str], every: timedel
             _end(session, name, now)
 
 
+def has_replicas(target: WorkloadTarget | None) -> bool:
+    """Whether a target is made of things that can be more or fewer."""
+    return target is not None and isinstance(read_workload(target.params), KubernetesWorkload)
+
+
 def is_followed(session: Session, target: WorkloadTarget) -> bool:
     """Whether the annotations of the cluster that a target is in are being read."""
     workload = read_workload(target.params)
