@@ -80,6 +80,7 @@ PAGES = (
 MENU = (timeline_pages.MENU, jobs_pages.MENU, runs_pages.MENU, workloads_pages.MENU, *accounts_pages.MENU)
 TEMPLATES = {name: f"beffroi.domains.{name}" for name in ("timeline", "jobs", "workloads", "accounts")}
 FINDERS = (jobs_pages.find, workloads_pages.find, runs_pages.find)
+WATCHERS = (targets_pages.watch,)
 
 
 def create_app(
@@ -109,6 +110,7 @@ def create_app(
         pulse=pulse,
         frame=Frame(database, pulse, TEMPLATES, MENU),
         finders=FINDERS,
+        watchers=WATCHERS,
         zone=settings.timezone,
         commands=settings.commands.keys(),
         resync=settings.resync,

@@ -15,6 +15,7 @@ from beffroi.domains.workloads.models import Origin, Status, WorkloadSchedule, W
 from beffroi.domains.workloads.params import DiscoverParams
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.service import ScheduleFilter
+from beffroi.domains.workloads.targets import TargetFilter
 from beffroi.engine.calls import Call
 from tests.domains.conftest import MONDAY, House
 from tests.helpers.cluster import Cluster
@@ -45,7 +46,7 @@ class Discoverer:
 
     def targets(self) -> dict[str, WorkloadTarget]:
         with self.house.database.read() as session:
-            return {each.name: each for each in targets.list_targets(session, None, None, 100)}
+            return {each.name: each for each in targets.list_targets(session, TargetFilter(), None, 100)}
 
     def schedules(self) -> dict[str, WorkloadSchedule]:
         with self.house.database.read() as session:

@@ -9,7 +9,9 @@ import pytest
 from beffroi.domains.workloads.models import Observed
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.sizes import ORIGINAL
+from beffroi.domains.workloads.targets_pages import watch
 from beffroi.domains.workloads.visit import Visit
+from beffroi.web.viewer import Viewer, made_for
 from tests.domains.conftest import MONDAY, NINE, SEVENTEEN, House
 from tests.helpers.cluster import Cluster, Fault
 
@@ -496,6 +498,23 @@ def test_one_target_in_error_does_not_keep_others_from_their_turn(
     monkeypatch.setattr(Visit, "make", stumble)
     assert house.resync() == "TemporaryError: 1 of 2 targets could not be seen to."
     assert house.row(well).observed is Observed.DOWN
+
+
+def test_trouble_is_told_on_the_overview(house: House, kube: Cluster) -> None:
+    for name in ("gone", "lost"):
+        target = house.target(name, {**WEB, "name": name})
+        house.schedule(name)
+        house.bring(target)
+    with house.database.read() as session, made_for(Viewer("en", "UTC", MONDAY, None)):
+        told = watch(session, 1)
+    assert told is not None
+    assert (told.words, told.count) == ("2 targets in trouble", 2)
+    assert [each.sentence for each in told.first] == ["There is no deployment shop/gone."]
+    kube.api.add("deployment", "shop", "gone", 1)
+    kube.api.add("deployment", "shop", "lost", 1)
+    house.resync()
+    with house.database.read() as session:
+        assert watch(session, 1) is None
 
 
 def test_two_nodes_at_once_write_once(house: House, kube: Cluster) -> None:

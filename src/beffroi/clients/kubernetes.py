@@ -40,6 +40,9 @@ STEP_SECONDS = 10.0
 WHOLE_SECONDS = 60.0
 """Of one request: for each step of it, and for all of it."""
 
+AT_ONCE = 20
+"""Requests to a cluster at a time: as many as there are connections that stay open."""
+
 CLASSES: Mapping[Resource, Any] = {
     Resource.DEPLOYMENT: Deployment,
     Resource.STATEFUL_SET: StatefulSet,
@@ -53,6 +56,7 @@ class Cluster:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self._readings = Readings(self)
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def find(
         self, resource: Resource, namespace: str, name: str | None, selector: Selector | None
@@ -66,7 +70,7 @@ class Cluster:
     async def read(self, ref: Ref) -> Workload | None:
         """Return a workload; None when there is none of that name."""
         try:
-            async with _time_limited():
+            async with self._asking():
                 found = await self._client.get(CLASSES[ref.resource], ref.name, namespace=ref.namespace)
         except GoneError:
             return None
@@ -80,7 +84,7 @@ class Cluster:
             CLASSES[resource], namespace=namespace, chunk_size=PAGE, labels=cast(Any, selector)
         )
         try:
-            async with _time_limited():
+            async with self._asking():
                 return [_workload(resource, each) async for each in pages]
         except GoneError as error:
             raise PermanentError(f"The cluster knows no {resource}s: {error}") from None
@@ -91,7 +95,7 @@ class Cluster:
         if ref.resource is Resource.CRON_JOB:
             return await self._patch(workload, {"spec": {"suspend": size == 0}})
         wish = {"metadata": {"resourceVersion": workload.version}, "spec": {"replicas": size}}
-        async with _time_limited():
+        async with self._asking():
             scale = await self._client.patch(
                 kind.Scale, ref.name, cast(Any, wish), namespace=ref.namespace, patch_type=PatchType.MERGE
             )
@@ -122,16 +126,30 @@ class Cluster:
             lastTimestamp=now,
             count=1,
         )
-        async with _time_limited():
+        async with self._asking():
             await self._client.create(event)
 
     async def close(self) -> None:
         await self._client.close()
 
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Wait for a turn, for a while, and then for the answer."""
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise TemporaryError("The cluster is too slow: too many wait for its answers already.") from None
+        try:
+            async with _time_limited():
+                yield
+        finally:
+            self._turns.release()
+
     async def _patch(self, workload: Workload, wish: dict[str, Any]) -> Workload:
         ref = workload.ref
         metadata = {**wish.get("metadata", {}), "resourceVersion": workload.version}
-        async with _time_limited():
+        async with self._asking():
             found = await self._client.patch(
                 CLASSES[ref.resource],
                 ref.name,

@@ -6,10 +6,10 @@ from typing import NamedTuple, Protocol
 
 from beffroi.clients.workloads import Ref, Resource, Selector, Workload, matches
 
-PAUSE = 0.005
+PAUSE = 0.02
 """Seconds in which asks come together; what is read is never older than the ask."""
 
-LISTED_AT_ONCE = 10
+LISTED_AT_ONCE = 25
 """One request for one workload costs about as much as this many in a list."""
 
 GUESS = 80

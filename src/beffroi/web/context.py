@@ -14,6 +14,7 @@ from beffroi.store.db import Database
 
 if TYPE_CHECKING:
     from beffroi.web.access import Gate
+    from beffroi.web.concerns import Watcher
     from beffroi.web.frame import Frame
     from beffroi.web.live import Pulse
     from beffroi.web.search import Finder
@@ -25,9 +26,9 @@ class Context:
     `resync`: how often all targets are looked at.
 
     `gate`: who may come in. `pulse`: what changed. `frame`: how pages are made. `finders`: what the search
-    box asks, one a domain. `public_url`: where people find us, when it is not where we listen.
-    `writers`: requests that write wait for each other here, not in the threads that all requests
-    share: as many waiters as there are threads would leave none to the one they wait for.
+    box asks, one a domain. `watchers`: what the overview asks. `public_url`: where people find us, when it
+    is not where we listen. `writers`: requests that write wait for each other here, not in the threads that
+    all requests share: as many waiters as there are threads would leave none to the one they wait for.
     """
 
     database: Database
@@ -37,6 +38,7 @@ class Context:
     pulse: "Pulse"
     frame: "Frame"
     finders: "Collection[Finder]"
+    watchers: "Collection[Watcher]"
     zone: str
     commands: Collection[str]
     resync: timedelta = timedelta(minutes=5)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 from starlette.responses import Response
 
-from beffroi.domains.timeline.attention import attention
+from beffroi.domains.timeline.attention import SHOWN, attention
 from beffroi.domains.timeline.figures import Figures, Stretch
 from beffroi.domains.timeline.lanes import hours, lanes
 from beffroi.engine import nodes
@@ -36,6 +36,7 @@ def overview_page(request: Request, context: Ctx) -> Response:
         stretches = figures.stretches(session, now)
         return {
             "attention": attention(session, now),
+            "concerns": [found for watch in context.watchers if (found := watch(session, SHOWN))],
             "jobs": session.scalar(select(func.count()).where(col(Job.deleted_at).is_(None))) or 0,
             "lanes": lanes(session, now),
             "hours": hours(now, current().zone),

@@ -20,6 +20,7 @@ from beffroi.domains.workloads.models import Status, WorkloadSchedule
 from beffroi.domains.workloads.overrides import Said
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.service import ScheduleFilter
+from beffroi.domains.workloads.targets import TargetFilter
 from beffroi.domains.workloads.windows import window_of
 from beffroi.web.access import OPERATOR, VIEWER, Known
 from beffroi.web.context import Context, context_of
@@ -59,7 +60,7 @@ def find(session: Session, text: str, most: int) -> list[Hit]:
     """Find schedules and targets by a part of their name."""
     schedules = service.list_schedules(session, ScheduleFilter(name=text), None, most)
     found = [Hit(_("schedule"), each.name, f"/ui/schedules/{each.id}", each.status) for each in schedules]
-    things = targets.list_targets(session, text, None, most)
+    things = targets.list_targets(session, TargetFilter(text), None, most)
     return [
         *found,
         *(Hit(_("target"), each.name, f"/ui/targets/{each.id}", each.why or "") for each in things),
@@ -303,7 +304,7 @@ def _form(
 ) -> Response:
     context = context_of(request)
     with context.database.read() as session:
-        names = [each.name for each in targets.list_targets(session, None, None, 1000)]
+        names = [each.name for each in targets.list_targets(session, TargetFilter(), None, 1000)]
     shown = {
         "id": schedule_id,
         "fields": fields,

@@ -1,6 +1,7 @@
 """Verbs on targets: the things that schedules bring up and down."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -40,6 +41,14 @@ POLICY = Policy(
     retries=Retries(max=5, first_delay=timedelta(seconds=1)),
 )
 RESYNC_POLICY = Policy(timeout=timedelta(minutes=10), overlap=Overlap.SKIP, catch_up=CatchUp.LAST)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFilter:
+    """`name`: a part of it."""
+
+    name: str | None = None
+    in_trouble: bool | None = None
 
 
 def get(session: Session, target_id: int) -> WorkloadTarget:
@@ -109,12 +118,14 @@ def lock(session: Session, target_id: int) -> WorkloadTarget:
 
 
 def list_targets(
-    session: Session, text: str | None, after: int | None, limit: int
+    session: Session, wanted: TargetFilter, after: int | None, limit: int
 ) -> Sequence[WorkloadTarget]:
     """Return targets in order of their ids, from the one after `after` on."""
     query = select(WorkloadTarget)
-    if text:
-        query = query.where(col(WorkloadTarget.name).icontains(text, autoescape=True))
+    if wanted.name:
+        query = query.where(col(WorkloadTarget.name).icontains(wanted.name, autoescape=True))
+    if wanted.in_trouble is not None:
+        query = query.where(col(WorkloadTarget.trouble).is_not(None) == wanted.in_trouble)
     if after is not None:
         query = query.where(col(WorkloadTarget.id) > after)
     return session.scalars(query.order_by(col(WorkloadTarget.id)).limit(limit)).all()

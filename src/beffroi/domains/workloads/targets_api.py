@@ -19,6 +19,7 @@ from beffroi.domains.workloads.target_shapes import (
     spec_of,
     target_view,
 )
+from beffroi.domains.workloads.targets import TargetFilter
 from beffroi.web.access import OPERATOR, VIEWER, Known
 from beffroi.web.context import Context
 from beffroi.web.deps import Ctx, IfMatch, Limit, Now, Reading, Writing, etag, moment_in_zone
@@ -40,11 +41,12 @@ def list_targets(
     caller: Known,
     now: Now,
     name: Annotated[str | None, Query(max_length=200, description="Part of the name.")] = None,
+    trouble: Annotated[bool | None, Query(description="Whether it is in trouble.")] = None,
     after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
     limit: Limit = 1000,
 ) -> Sequence[TargetView]:
     """List targets in order of their ids: what is wanted, what was found, what was done."""
-    found = targets.list_targets(session, name, after, limit + 1)
+    found = targets.list_targets(session, TargetFilter(name, trouble), after, limit + 1)
     rows = page(request, response, found, limit, [target.id for target in found])
     return views(session, rows, caller, context, now)
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 from starlette.responses import Response
 
@@ -16,8 +17,11 @@ from beffroi.domains.workloads.hours import Stretch, hours
 from beffroi.domains.workloads.models import WorkloadOverride, WorkloadSchedule, WorkloadTarget
 from beffroi.domains.workloads.pages import AHEAD, BACK, moment_asked_for
 from beffroi.domains.workloads.target_shapes import workload_of
+from beffroi.domains.workloads.targets import TargetFilter
 from beffroi.domains.workloads.targets_api import TargetId, month_of
+from beffroi.engine.models import IS_FAILING, Job
 from beffroi.web.access import OPERATOR, VIEWER
+from beffroi.web.concerns import Concern, Concerns
 from beffroi.web.context import context_of
 from beffroi.web.deps import Ctx, Now, Reading, Writing
 from beffroi.web.forms import Errors, Fields, refused_as, version_seen
@@ -26,6 +30,7 @@ from beffroi.web.paging import links
 from beffroi.web.secrets import without_headers
 from beffroi.web.viewer import current
 from beffroi.web.words import mark as _
+from beffroi.web.words import ngettext
 
 router = APIRouter(prefix="/ui", tags=["targets"], include_in_schema=False, dependencies=[VIEWER])
 
@@ -35,13 +40,16 @@ NEW: Mapping[str, str] = {"kind": "kubernetes", "dry_run": "on"}
 
 @router.get("/targets")
 def targets_page(
-    request: Request, context: Ctx, after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None
+    request: Request,
+    context: Ctx,
+    after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
+    trouble: bool = False,
 ) -> Response:
-    """The table of targets."""
+    """The table of targets, or of those in trouble."""
 
     def shown(session: Session) -> dict[str, Any]:
         now = current().now
-        found = targets.list_targets(session, None, after, PAGE + 1)
+        found = targets.list_targets(session, TargetFilter(in_trouble=trouble or None), after, PAGE + 1)
         rows = found[:PAGE]
         ids = [each.id or 0 for each in rows]
         lived = targets.stretches_of(session, ids, month_of(now, context.zone), now)
@@ -55,6 +63,7 @@ def targets_page(
                 }
                 for each in rows
             ],
+            "in_trouble": trouble,
             **links(request, after, rows[-1].id if len(found) > PAGE else None),
         }
 
@@ -152,6 +161,21 @@ def _target(session: Session, target_id: int, at: str, zone: str) -> dict[str, A
         "speaker": next((each.id for each in schedules if each.active), None),
         "overrides": session.exec(said.order_by(col(WorkloadOverride.id).desc()).limit(20)).all(),
     }
+
+
+def watch(session: Session, most: int) -> Concerns | None:
+    """Say which targets are in trouble, but for those whose job is failing: they are told of already."""
+    is_told = and_(col(Job.id) == col(WorkloadTarget.job_id), IS_FAILING)
+    alone = and_(col(WorkloadTarget.trouble).is_not(None), ~select(Job).where(is_told).exists())
+    count = session.scalar(select(func.count()).select_from(WorkloadTarget).where(alone)) or 0
+    if not count:
+        return None
+    first = session.scalars(
+        select(WorkloadTarget).where(alone).order_by(col(WorkloadTarget.name)).limit(most)
+    )
+    words = ngettext("%(num)d target in trouble", "%(num)d targets in trouble", count) % {"num": count}
+    told = [Concern(each.name, f"/ui/targets/{each.id}", each.trouble or "") for each in first]
+    return Concerns(words, "/ui/targets?trouble=true", count, told)
 
 
 def _stripes(found: Sequence[Stretch], whole: timedelta) -> list[Stripe]:
