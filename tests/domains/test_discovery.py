@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from beffroi.clients.clusters import Clusters
-from beffroi.core.errors import ConflictError
+from beffroi.core.errors import ConflictError, TemporaryError
 from beffroi.domains.workloads import service, targets
 from beffroi.domains.workloads.action import DiscoverAction
 from beffroi.domains.workloads.models import Origin, Status, WorkloadSchedule, WorkloadTarget
@@ -18,7 +18,7 @@ from beffroi.domains.workloads.service import ScheduleFilter
 from beffroi.domains.workloads.targets import TargetFilter
 from beffroi.engine.calls import Call
 from tests.domains.conftest import MONDAY, House
-from tests.helpers.cluster import Cluster
+from tests.helpers.cluster import Cluster, Fault
 
 UPTIME = "beffroi.dev/uptime"
 WORKDAYS = "Mon-Fri 07:30-20:30 Europe/Paris"
@@ -155,6 +155,58 @@ def test_what_is_not_read_any_more_may_be_changed_here(house: House, kube: Clust
     with house.database.read() as session:
         service.refuse_foreign(session, schedule)
         service.refuse_foreign(session, target)
+
+
+def test_schedules_that_people_made_outlive_the_annotation(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3, annotations={UPTIME: WORKDAYS})
+    discoverer = Discoverer(house)
+    discoverer.look()
+    ours = house.schedule("shop/deployment/web")
+    raw = kube.api.look("deployment", "shop", "web")
+    del raw["metadata"]["annotations"][UPTIME]
+    discoverer.look()
+    discoverer.look()
+    assert list(discoverer.targets()) == ["shop/deployment/web"]
+    with house.database.read() as session:
+        assert service.get(session, ours).active
+    house.drop_schedule(ours)
+    assert "gone: shop/deployment/web" in discoverer.look()
+
+
+def test_one_made_dry_while_it_was_down_comes_up_when_it_is_let_go(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3, annotations={UPTIME: WORKDAYS})
+    discoverer = Discoverer(house)
+    discoverer.look()
+    house.resync()
+    noted = kube.api.look("deployment", "shop", "web")["metadata"]["annotations"]
+    noted["beffroi.dev/dry-run"] = "true"
+    discoverer.look()
+    noted = kube.api.look("deployment", "shop", "web")["metadata"]["annotations"]
+    del noted[UPTIME], noted["beffroi.dev/dry-run"]
+    discoverer.look()
+    house.resync()
+    assert kube.api.size("deployment", "shop", "web") == 3
+    assert "gone: shop/deployment/web" in discoverer.look()
+
+
+def test_a_cluster_that_forgot_us_is_connected_to_anew(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3, annotations={UPTIME: WORKDAYS})
+    discoverer = Discoverer(house)
+    kube.api.faults.append(Fault(401))
+
+    async def twice() -> str:
+        params, call = DiscoverParams(), Call("run", 1, "discover", house.clock.now(), 1)
+        try:
+            with pytest.raises(TemporaryError, match="does not know us"):
+                await discoverer.action.discover(params, call)
+            before = discoverer.clusters.of(None)
+            found = (await discoverer.action.discover(params, call)).output or ""
+            assert before is discoverer.clusters.of(None)
+            return found
+        finally:
+            await discoverer.clusters.close()
+
+    assert "made: shop/deployment/web" in asyncio.run(twice())
 
 
 def test_one_that_is_gone_with_its_annotation_is_forgotten(house: House, kube: Cluster) -> None:

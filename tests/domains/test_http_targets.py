@@ -108,6 +108,34 @@ def test_what_others_brought_up_is_not_brought_up_once_more(house: House, servic
     assert house.remembered() == []
 
 
+def test_a_run_that_changes_its_mind_does_another_deed(house: House, service: Receiver) -> None:
+    target = house.target("crm", workload(service.url))
+    schedule = house.schedule("crm")
+    service.meanwhile = lambda: house.say(schedule, Wanted.UP)
+    house.bring(target)
+    assert [request.path for request in service.requests] == ["/down", "/up"]
+    assert len(set(service.keys())) == 2
+
+
+def test_another_that_is_at_it_is_left_to_it(house: House, service: Receiver) -> None:
+    target = house.target("crm", workload(service.url))
+    house.schedule("crm")
+    service.delay = 0.5
+    house.bring_twice(target)
+    assert [request.path for request in service.requests] == ["/down"]
+
+
+def test_a_long_answer_is_read_to_its_beginning(house: House, service: Receiver) -> None:
+    state = {"url": f"{service.url}/state", "up_if": "running"}
+    target = house.target("crm", workload(service.url, state=state), dry_run=True)
+    house.schedule("crm")
+    service.body = b"running" + b"." * 100_000
+    house.bring(target)
+    assert house.row(target).observed is Observed.UP
+    service.body = b"running" + b"." * 2_000_000
+    assert "longer than" in house.bring(target)
+
+
 def test_what_is_said_while_the_state_is_asked_counts(house: House, service: Receiver) -> None:
     target = house.target("crm", workload(service.url, state={"url": f"{service.url}/state"}))
     schedule = house.schedule("crm")

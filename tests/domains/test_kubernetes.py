@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from beffroi.domains.workloads.models import Observed
+from beffroi.core.errors import ConflictError
+from beffroi.domains.workloads import service, targets
+from beffroi.domains.workloads.models import Observed, Status
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.sizes import ORIGINAL
 from beffroi.domains.workloads.targets_pages import watch
@@ -219,7 +221,7 @@ def test_a_change_by_others_in_between_is_not_lost(house: House, kube: Cluster) 
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (Fault(401), "PermanentError: The cluster does not know us (401): as the test wanted it"),
+        (Fault(401), "TemporaryError: The cluster does not know us (401): as the test wanted it"),
         (Fault(403), "PermanentError: The cluster does not allow it (403): as the test wanted it"),
         (Fault(429, headers={"Retry-After": "7"}), "TemporaryError: The cluster answered 429"),
         (Fault(500), "TemporaryError: The cluster answered 500"),
@@ -466,6 +468,55 @@ def test_gone_in_one_namespace_is_not_gone_in_another(house: House, kube: Cluste
     assert house.remembered() == []
 
 
+def test_one_that_cannot_be_written_keeps_no_other_namespace_waiting(house: House, kube: Cluster) -> None:
+    for namespace in ("a", "b"):
+        kube.api.add("deployment", namespace, "web", 3)
+    target = house.target("web", {**WEB, "namespaces": ["a", "b"]})
+    house.schedule("web")
+    kube.api.faults.append(Fault(403, "PATCH", path="/a/deployments/web/scale"))
+    assert house.bring(target).startswith("PermanentError: The cluster does not allow it (403)")
+    assert kube.api.size("deployment", "b", "web") == 0
+    kube.api.faults.append(Fault(403, "GET", path="/a/deployments/web"))
+    house.at(NINE).bring(target)
+    assert kube.api.size("deployment", "b", "web") == 3
+
+
+def test_a_conflict_is_told_once_however_the_size_moves(house: House, kube: Cluster) -> None:
+    entry = {"manager": "keda-operator", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    kube.api.add("deployment", "shop", "web", 3, managedFields=[entry])
+    target = house.target("web", WEB)
+    house.schedule("web")
+    assert house.bring(target).startswith("PermanentError")
+    for size in (4, 5, 3):
+        kube.api.scale("deployment", "shop", "web", size, manager="keda-operator")
+        assert house.resync().startswith("1 wanted down, found up: nothing to do")
+
+
+def test_a_size_that_a_schedule_asked_for_goes_with_it(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 10)
+    target = house.target("web", WEB)
+    schedule = house.schedule("web", replicas=1)
+    house.at(NINE).bring(target)
+    assert kube.api.size("deployment", "shop", "web") == 1
+    house.drop_schedule(schedule)
+    house.bring(target)
+    assert kube.api.size("deployment", "shop", "web") == 10
+    assert house.remembered() == []
+
+
+def test_a_dry_run_lets_go_of_what_others_brought_up(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    schedule = house.schedule("web")
+    house.bring(target)
+    house.remake(target, "web", WEB, dry_run=True)
+    house.drop_schedule(schedule)
+    assert "would set shop/deployment/web from 0 to 3" in house.bring(target)
+    kube.api.scale("deployment", "shop", "web", 3)
+    house.bring(target)
+    assert house.remembered() == []
+
+
 def test_a_rival_that_has_it_up_is_no_trouble_when_all_is_over(house: House, kube: Cluster) -> None:
     entry = {"manager": "keda-operator", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
     kube.api.add("deployment", "shop", "web", 3)
@@ -498,6 +549,53 @@ def test_one_target_in_error_does_not_keep_others_from_their_turn(
     monkeypatch.setattr(Visit, "make", stumble)
     assert house.resync() == "TemporaryError: 1 of 2 targets could not be seen to."
     assert house.row(well).observed is Observed.DOWN
+
+
+def test_one_that_cannot_be_read_is_told_and_others_go_on(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    strange, well = house.target("strange", {"kind": "none"}), house.target("web", WEB)
+    for name in ("strange", "web"):
+        house.schedule(name)
+    with house.database.write() as session:
+        targets.lock(session, strange).params = '{"kind": "teleport"}'
+    assert house.resync() == "TemporaryError: 1 of 2 targets could not be seen to."
+    assert "cannot be read" in (house.row(strange).trouble or "")
+    assert house.row(well).observed is Observed.DOWN
+    house.remake(strange, "strange", {"kind": "none"})
+    house.resync()
+    assert house.row(strange).trouble is None
+
+
+def test_a_schedule_that_cannot_be_read_is_told(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    schedule = house.schedule("web")
+    with house.database.write() as session:
+        service.lock(session, schedule).recurrence = "whenever"
+    assert "The schedule 'web by day' cannot be read" in house.bring(target)
+    assert kube.api.calls("PATCH") == [], "without its window it would go down by day"
+
+
+def test_how_a_thing_is_brought_up_may_change_while_it_is_down(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    house.schedule("web")
+    house.bring(target)
+    house.remake(target, "shop", {**WEB, "insist": True})
+    with pytest.raises(ConflictError, match="down by us"):
+        house.remake(target, "shop", {**WEB, "name": "api"})
+    house.at(NINE).bring(target)
+    assert kube.api.size("deployment", "shop", "web") == 3
+
+
+def test_a_schedule_made_in_trouble_shows_it_too(house: House, kube: Cluster) -> None:
+    target = house.target("web", WEB)
+    house.schedule("web")
+    house.bring(target)
+    late = house.schedule("web", start=SEVENTEEN, end=SEVENTEEN + HOUR)
+    house.bring(target)
+    with house.database.read() as session:
+        assert service.get(session, late).status is Status.FAILED
 
 
 def test_trouble_is_told_on_the_overview(house: House, kube: Cluster) -> None:

@@ -70,6 +70,15 @@ def test_what_was_meant_and_not_done_is_not_taken_for_done() -> None:
     assert step(meant, replace(WEB, size=7), DOWN).after.original == 7
 
 
+def test_a_write_that_was_refused_makes_no_drift_the_original() -> None:
+    """Asleep with 3, drifted to 5; what was meant is written down, the cluster refuses."""
+    asleep = Memory(Wanted.DOWN, 3, 0, None, NOW)
+    for wish in (DOWN, UP):
+        meant = step(asleep, replace(WEB, size=5), wish).before
+        again = step(meant, replace(WEB, size=5), wish)
+        assert (again.size, again.after.original) == (0 if wish is DOWN else 3, 3)
+
+
 def test_a_number_of_ours_is_never_taken_for_the_original() -> None:
     up = step(NOTHING, replace(WEB, size=3), Wish(Wanted.UP, 5)).after
     down = step(up, replace(WEB, size=5), DOWN)
@@ -95,6 +104,13 @@ def test_our_own_change_of_mind_is_nobodys_rivalry() -> None:
     assert rival_of(memory, undone, again, NOW + timedelta(seconds=20)) is not None
 
 
+def test_a_cluster_that_tells_whole_seconds_does_not_hide_a_rival() -> None:
+    memory = Memory(Wanted.DOWN, 3, 0, None, NOW + timedelta(microseconds=3000))
+    seen = replace(WEB, size=3, writers=[Writer("operator", None, NOW)])
+    chosen = step(memory, seen, DOWN)
+    assert "operator" in str(rival_of(memory, seen, chosen, NOW + timedelta(minutes=5)))
+
+
 def test_who_wrote_long_before_us_undid_nothing() -> None:
     memory = Memory(Wanted.UP, 3, 5, None, NOW)
     seen = replace(WEB, size=2, writers=[Writer("kubectl", None, NOW - timedelta(days=9))])
@@ -107,6 +123,9 @@ def test_what_is_up_when_nobody_wants_anything_any_more_stays_so() -> None:
     over = Wish(Wanted.LEAVE, is_over=True)
     assert step(down, replace(WEB, size=0), over).size == 3
     assert step(down, replace(WEB, size=1), over).size is None
+    grown = Memory(Wanted.UP, 10, 1, None, NOW)
+    assert step(grown, replace(WEB, size=1), over).size == 10, "one was our number"
+    assert step(grown, replace(WEB, size=4), over).size is None, "four is somebody's choice"
 
 
 def test_the_annotation_counts_only_for_one_that_sleeps() -> None:

@@ -169,6 +169,17 @@ def test_schedules_are_found_by_their_target(client: TestClient) -> None:
     assert client.get("/schedules", params={"target": "unknown"}).json() == []
 
 
+def test_what_is_down_by_us_waits_to_be_pruned(client: TestClient, service: Receiver) -> None:
+    spec = {"name": "crm", "workload": http(service.url)}
+    client.post("/apply", json={"targets": [spec], "schedules": [schedule("crm", HOUR, 2 * HOUR)]})
+    eventually(lambda: client.get("/targets/1").json()["observed"] == "down", "it to be down")
+    gone = {"targets": [], "schedules": [], "prune": True}
+    report = client.post("/apply", json=gone).json()
+    assert (report["deleted"], report["waiting"]) == (["schedule w"], ["target crm"])
+    eventually(lambda: client.get("/targets/1").json()["observed"] == "up", "it to be up again")
+    eventually(lambda: client.post("/apply", json=gone).json()["deleted"] == ["target crm"], "it to go")
+
+
 def test_replicas_are_for_what_has_some(client: TestClient) -> None:
     client.post("/targets", json={"name": "crm", "workload": {"kind": "none"}})
     refused = client.post("/schedules", json=schedule("crm", HOUR, 2 * HOUR, replicas=3))

@@ -36,6 +36,8 @@ def apply(
     for what in ("taken_over", "created", "changed", "deleted"):
         for name in report[what]:
             out.print(f"{would}{what.replace('_', ' ')}: {name}", highlight=False, markup=False)
+    for name in report["waiting"]:
+        out.print(f"to be deleted when it is up again: {name}; apply once more then", highlight=False)
     out.print(f"{len(report['unchanged'])} unchanged.", highlight=False)
 
 

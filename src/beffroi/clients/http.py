@@ -23,8 +23,11 @@ MOST_READ = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """`tail`: the end of the answer; `is_cut`: it was longer than that."""
+
     status: int
     tail: str
+    is_cut: bool
     retry_after: str | None
     date: str | None
 
@@ -38,33 +41,43 @@ class HttpClient:
         )
 
     async def call(
-        self, method: str, url: str, headers: dict[str, str], content: bytes | None, seconds: float
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        content: bytes | None,
+        seconds: float,
+        kept: int = TAIL,
     ) -> Reply:
-        """Make one request; raises httpx2's errors, PermanentError for a host that is not permitted."""
+        """Make one request, and keep so many bytes of the answer.
+
+        Raises httpx2's errors, and PermanentError for a host that is not permitted.
+        """
         async with self._client.stream(
             method, url, headers=headers, content=content, timeout=seconds
         ) as response:
-            tail = await _read_tail(response)
+            tail, is_cut = await _read_tail(response, kept)
         text = tail.decode(response.encoding or "utf-8", errors="replace").replace("\x00", "\ufffd")
-        headers_back = response.headers
-        return Reply(response.status_code, text, headers_back.get("retry-after"), headers_back.get("date"))
+        back = response.headers
+        return Reply(response.status_code, text, is_cut, back.get("retry-after"), back.get("date"))
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
-async def _read_tail(response: httpx2.Response) -> bytes:
+async def _read_tail(response: httpx2.Response, most: int) -> tuple[bytes, bool]:
+    """Return the last bytes of an answer, and whether there were more."""
     chunks: deque[bytes] = deque()
     kept = read = 0
     async for chunk in response.aiter_bytes():
         chunks.append(chunk)
         kept += len(chunk)
         read += len(chunk)
-        while kept - len(chunks[0]) >= TAIL:
+        while kept - len(chunks[0]) >= most:
             kept -= len(chunks.popleft())
         if read > MOST_READ:
             break
-    return b"".join(chunks)[-TAIL:]
+    return b"".join(chunks)[-most:], read > most
 
 
 class _GuardedTransport(httpx2.AsyncHTTPTransport):

@@ -57,6 +57,7 @@ class Cluster:
         self._client = client
         self._readings = Readings(self)
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._answers = 0
 
     async def find(
         self, resource: Resource, namespace: str, name: str | None, selector: Selector | None
@@ -134,17 +135,25 @@ class Cluster:
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
-        """Wait for a turn, for a while, and then for the answer."""
-        try:
-            async with asyncio.timeout(STEP_SECONDS):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise TemporaryError("The cluster is too slow: too many wait for its answers already.") from None
+        """Wait for a turn as long as the cluster answers others, and then for the answer."""
+        await self._take_turn()
         try:
             async with _time_limited():
                 yield
+            self._answers += 1
         finally:
             self._turns.release()
+
+    async def _take_turn(self) -> None:
+        while True:
+            before = self._answers
+            try:
+                async with asyncio.timeout(STEP_SECONDS):
+                    await self._turns.acquire()
+                return
+            except TimeoutError:
+                if self._answers == before:
+                    raise TemporaryError("The cluster does not answer anybody any more.") from None
 
     async def _patch(self, workload: Workload, wish: dict[str, Any]) -> Workload:
         ref = workload.ref
@@ -206,8 +215,11 @@ def _refusal(response: httpx2.Response) -> Exception:
     wait = retry_after(response.headers.get("retry-after"), response.headers.get("date"))
     if status in RETRYABLE or status == 410 or status >= 500:
         return TemporaryError(f"The cluster answered {status}: {reason}", code=status, retry_after=wait)
-    said = {401: "The cluster does not know us", 403: "The cluster does not allow it"}
-    return PermanentError(f"{said.get(status, 'The cluster refused')} ({status}): {reason}", code=status)
+    if status == 401:
+        # What the configuration says is read anew: a token may have run out.
+        return TemporaryError(f"The cluster does not know us (401): {reason}", code=status)
+    said = "The cluster does not allow it" if status == 403 else "The cluster refused"
+    return PermanentError(f"{said} ({status}): {reason}", code=status)
 
 
 def _reason(response: httpx2.Response) -> str:

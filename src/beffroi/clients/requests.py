@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import httpx2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
-from beffroi.clients.http import HttpClient, Reply
+from beffroi.clients.http import TAIL, HttpClient, Reply
 from beffroi.core.durations import PositiveDuration
 from beffroi.core.errors import PermanentError, TemporaryError
 
@@ -57,16 +57,17 @@ class HttpRequest(BaseModel):
         return status in self.expected_status if self.expected_status else 200 <= status <= 299
 
 
-async def send(client: HttpClient, request: HttpRequest, key: str) -> Reply:
-    """Make the request and return its answer, whatever the status; `key` is the idempotency key.
+async def send(client: HttpClient, request: HttpRequest, key: str | None, kept: int = TAIL) -> Reply:
+    """Make the request and return its answer, whatever the status, with so many of its last bytes.
 
-    Raises TemporaryError when no answer came, PermanentError when none can.
+    `key`: the idempotency key; none for a mere question. Raises TemporaryError when no answer came,
+    PermanentError when none can.
     """
-    headers = {"Idempotency-Key": key, "User-Agent": "Beffroi", **request.headers}
+    headers = {"User-Agent": "Beffroi", **({"Idempotency-Key": key} if key else {}), **request.headers}
     content = _content(request, headers)
     seconds = request.timeout.total_seconds()
     try:
-        return await client.call(request.method, request.url, headers, content, seconds)
+        return await client.call(request.method, request.url, headers, content, seconds, kept)
     except httpx2.TimeoutException as error:
         raise TemporaryError(f"No answer within {seconds:g} s ({type(error).__name__}).") from None
     except httpx2.UnsupportedProtocol as error:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import event
 from sqlmodel import Session
 
 from beffroi.engine.backlog import Backlog
 from beffroi.engine.held import HeldRun, Hold
+from beffroi.store.endings import on_commit, on_rollback
 
 QUEUE = "beffroi_queue"
 """The key under which every session knows the queue (`session.info`)."""
@@ -73,7 +73,7 @@ class InProcessQueue:
 
     def hand_over(self, session: Session, runs: Sequence[HeldRun]) -> None:
         if runs:
-            event.listen(session, "after_commit", lambda _: self._hold.put(runs), once=True)
+            on_commit(session, lambda: self._hold.put(runs))
 
     def offer(self, session: Session, runs: Sequence[Loose]) -> None:
         if runs:
@@ -82,7 +82,7 @@ class InProcessQueue:
     def recall(self, session: Session, wanted: Callable[[HeldRun], bool]) -> list[HeldRun]:
         taken = self._hold.take_back(wanted) + self._backlog.take_back(wanted)
         if taken:
-            event.listen(session, "after_rollback", lambda _: self._hold.put(taken), once=True)
+            on_rollback(session, lambda: self._hold.put(taken))
         return taken
 
     def ended(self, session: Session, runs: Sequence[HeldRun]) -> None:
@@ -96,7 +96,7 @@ class InProcessQueue:
             self.tell(session, CHANGED)
 
     def tell(self, session: Session, message: str) -> None:
-        event.listen(session, "after_commit", lambda _: self._on_change(), once=True)
+        on_commit(session, lambda: self._on_change())
 
 
 class NoQueue:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlmodel import Session, col
 
 from beffroi.engine import nodes
@@ -21,6 +21,7 @@ from beffroi.engine.loop import LONGEST_PAUSE
 from beffroi.engine.models import Run
 from beffroi.engine.queue import Loose
 from beffroi.store import pgqueuer
+from beffroi.store.endings import on_commit
 from beffroi.store.pgqueuer import Item
 
 LEAD = timedelta(milliseconds=250)
@@ -82,7 +83,7 @@ class SharedQueue:
 
     def lost(self, session: Session, runs: Sequence[HeldRun]) -> None:
         if runs:
-            event.listen(session, "after_commit", lambda _: self._forget(runs), once=True)
+            on_commit(session, lambda: self._forget(runs))
 
     def again(self, session: Session, runs: Sequence[tuple[HeldRun, datetime]]) -> None:
         self.offer(session, [Loose(run.id, due_at, run.policy.priority) for run, due_at in runs])
@@ -95,7 +96,7 @@ class SharedQueue:
     def take(self, session: Session, runs: Sequence[HeldRun]) -> None:
         """Note runs that are ours once the session has committed."""
         if runs:
-            event.listen(session, "after_commit", lambda _: self._note(runs), once=True)
+            on_commit(session, lambda: self._note(runs))
 
     def has(self, ticket: int) -> bool:
         return ticket in self._in_hand
@@ -113,7 +114,7 @@ class SharedQueue:
         if tickets := sorted({run.ticket or 0 for run in self.in_hand if run.id not in gone}):
             pgqueuer.keep_alive(session, tickets)
         self.lost(session, lost)
-        event.listen(session, "after_commit", lambda _: self._extend(began), once=True)
+        on_commit(session, lambda: self._extend(began))
         return lost
 
     @property

@@ -6,7 +6,7 @@ one, so that nothing is named before it is there, nor gone while it is named.
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -27,26 +27,37 @@ Deed = Literal["created", "changed", "unchanged", "taken_over"]
 
 
 @dataclass(frozen=True)
+class Pruned:
+    """Names of what was deleted, and of what cannot be yet."""
+
+    deleted: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the document. `word`: what one thing in it is called.
 
     `apply_one` makes one thing so and says what that took; `prune` deletes what came from a document and
-    is not among these names, and returns the names of what it deleted; `export` writes back what is.
+    is not among these names; `export` writes back what is. `hold` keeps others from changing such things
+    meanwhile.
     """
 
     name: str
     word: str
     spec: type[BaseModel]
     apply_one: Callable[[Session, Any, Context, datetime], Collection[Deed]]
-    prune: Callable[[Session, Collection[str], datetime], Sequence[str]]
+    prune: Callable[[Session, Collection[str], datetime], Pruned]
     export: Callable[[Session], Sequence[dict[str, Any]]]
     example: dict[str, Any]
+    hold: Callable[[Session], object] = lambda _session: None
 
 
 class ApplyReport(BaseModel):
     """What was done to what, such as `job nightly` or `schedule web by day`.
 
-    `taken_over`: made by somebody else, they belong to a file from now on, and can be pruned.
+    `taken_over`: made by somebody else, they belong to a file from now on, and can be pruned. `waiting`:
+    targets that are down by us; they come up now, and are deleted by the next document that prunes.
     """
 
     taken_over: list[str] = []
@@ -54,6 +65,7 @@ class ApplyReport(BaseModel):
     changed: list[str] = []
     unchanged: list[str] = []
     deleted: list[str] = []
+    waiting: list[str] = []
 
 
 class _Document(BaseModel):
@@ -113,6 +125,9 @@ def _apply(
     report = ApplyReport()
     given = [(section, getattr(document, section.name)) for section in sections]
     for section, specs in given:
+        if specs is not None:
+            section.hold(session)
+    for section, specs in given:
         _refuse_doubles(section, specs or [])
         for spec in specs or []:
             with _about(section, spec.name):
@@ -120,8 +135,9 @@ def _apply(
                     getattr(report, deed).append(f"{section.word} {spec.name}")
     for section, specs in reversed(given) if document.prune else ():
         if specs is not None:
-            names = section.prune(session, {spec.name for spec in specs}, now)
-            report.deleted += [f"{section.word} {name}" for name in names]
+            pruned = section.prune(session, {spec.name for spec in specs}, now)
+            report.deleted += [f"{section.word} {name}" for name in pruned.deleted]
+            report.waiting += [f"{section.word} {name}" for name in pruned.waiting]
     return report
 
 

@@ -12,7 +12,7 @@ from beffroi.domains.jobs.shapes import EXAMPLE, JobSpec, spec_of
 from beffroi.engine import jobs
 from beffroi.engine.models import Job, JobState
 from beffroi.web.context import Context
-from beffroi.web.documents import Deed, Section
+from beffroi.web.documents import Deed, Pruned, Section
 
 
 def _apply_one(session: Session, spec: JobSpec, context: Context, now: datetime) -> Collection[Deed]:
@@ -31,12 +31,12 @@ def _apply_one(session: Session, spec: JobSpec, context: Context, now: datetime)
     return [*deeds, "changed"]
 
 
-def _prune(session: Session, names: Collection[str], now: datetime) -> Sequence[str]:
+def _prune(session: Session, names: Collection[str], now: datetime) -> Pruned:
     query = select(Job).where(col(Job.deleted_at).is_(None), col(Job.owner) == OWNER_FILE)
     gone = [job for job in session.exec(query.order_by(col(Job.name))).all() if job.name not in names]
     for job in gone:
         jobs.remove(session, job, now)
-    return [job.name for job in gone]
+    return Pruned([job.name for job in gone])
 
 
 def _export(session: Session) -> Sequence[dict[str, Any]]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from beffroi.clients.http import HttpClient
 from beffroi.clients.workloads import EVERYWHERE, Resource
-from beffroi.core.errors import NotFoundError, PermanentError
+from beffroi.core.errors import ActionError, NotFoundError, PermanentError
 from beffroi.domains.workloads import discovery, service
 from beffroi.domains.workloads.clusters import Clusters
 from beffroi.domains.workloads.discovery import Found, Outcome
@@ -63,7 +63,12 @@ class DiscoverAction:
 
     async def discover(self, params: DiscoverParams, call: Call) -> Answer:
         cluster = self._clusters.of(params.context)
-        workloads = [each for kind in Resource for each in await cluster.list(kind, EVERYWHERE)]
+        try:
+            workloads = [each for kind in Resource for each in await cluster.list(kind, EVERYWHERE)]
+        except ActionError as error:
+            if error.code == 401:
+                await self._clusters.forget(params.context, cluster)
+            raise
         found = discovery.annotated(workloads, self._zone)
         now = max(self._clock.now(), call.scheduled_for)
         outcome = await asyncio.to_thread(self._follow, params.context, found, now)

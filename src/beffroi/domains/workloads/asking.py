@@ -5,16 +5,21 @@ from dataclasses import dataclass, replace
 from beffroi.clients.http import HttpClient
 from beffroi.clients.requests import refused, send, succeed
 from beffroi.clients.workloads import ChangedMeanwhileError
+from beffroi.core.errors import PermanentError
 from beffroi.domains.workloads.kinds import HttpWorkload
 from beffroi.domains.workloads.models import Observed
 from beffroi.domains.workloads.orders import Kept, Order
 from beffroi.domains.workloads.outcomes import Report
-from beffroi.domains.workloads.records import OutdatedError, Records
+from beffroi.domains.workloads.records import Records
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.sizes import NOTHING, Memory, Wish
 
 GONE = frozenset({404, 410, 503})
 """Answers to the question for the state by which a thing says that it is down."""
+
+
+LONGEST_STATE = 1_000_000
+"""Bytes of an answer in which `up_if` is looked for."""
 
 
 @dataclass
@@ -50,8 +55,11 @@ class Asking:
         try:
             kept = await self.records.claim(self.order, replace(kept, memory=meant))
         except ChangedMeanwhileError:
-            raise OutdatedError from None
-        await succeed(self.http, request, self.key)
+            # Another pass is at it just now: it will see to the rest.
+            self.report.observed = self.order.observed
+            return
+        # A run that changes its mind does another deed; a service that honours keys must see that.
+        await succeed(self.http, request, f"{self.key}-{wished}-{len(self.report.done)}")
         self.report.done.append(f"called {request.method} {request.url}")
         self.report.observed = as_wanted(wished)
         self._remember(kept, wished)
@@ -70,11 +78,15 @@ class Asking:
         asked = self.workload.state
         if asked is None:
             return None
-        reply = await send(self.http, asked, self.key)
+        reply = await send(self.http, asked, None, LONGEST_STATE)
         if not asked.expects(reply.status):
             if reply.status in GONE:
                 return Observed.DOWN
             raise refused(reply, "what tells up from down")
+        if asked.up_if is not None and reply.is_cut:
+            raise PermanentError(
+                f"The answer to `state` is longer than {LONGEST_STATE} bytes; `up_if` is not looked for."
+            )
         is_up = asked.up_if is None or asked.up_if in reply.tail
         return Observed.UP if is_up else Observed.DOWN
 

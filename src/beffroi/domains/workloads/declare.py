@@ -13,7 +13,7 @@ from beffroi.domains.workloads.models import Origin, WorkloadSchedule, WorkloadT
 from beffroi.domains.workloads.shapes import WorkloadScheduleCreate
 from beffroi.domains.workloads.target_shapes import TargetSpec
 from beffroi.web.context import Context
-from beffroi.web.documents import Deed, Section
+from beffroi.web.documents import Deed, Pruned, Section
 
 
 def _apply_target(session: Session, spec: TargetSpec, context: Context, now: datetime) -> Collection[Deed]:
@@ -28,15 +28,18 @@ def _apply_target(session: Session, spec: TargetSpec, context: Context, now: dat
     return [*deeds, "changed"]
 
 
-def _prune_targets(session: Session, names: Collection[str], now: datetime) -> Sequence[str]:
+def _prune_targets(session: Session, names: Collection[str], now: datetime) -> Pruned:
     query = select(WorkloadTarget).where(col(WorkloadTarget.origin) == Origin.FILE)
-    gone = [
-        each for each in session.scalars(query.order_by(col(WorkloadTarget.name))) if each.name not in names
-    ]
-    told = [each.name for each in gone]
-    for target in gone:
-        targets.delete(session, target, now)
-    return told
+    found = session.scalars(query.order_by(col(WorkloadTarget.name))).all()
+    pruned = Pruned()
+    for target in [each for each in found if each.name not in names]:
+        if targets.is_down_by_us(session, target):
+            targets.take_in_earnest(session, target, now)
+            pruned.waiting.append(target.name)
+        else:
+            pruned.deleted.append(target.name)
+            targets.delete(session, target, now)
+    return pruned
 
 
 def _export_targets(session: Session) -> Sequence[dict[str, Any]]:
@@ -57,14 +60,14 @@ def _apply_schedule(
     return [*deeds, "changed"]
 
 
-def _prune_schedules(session: Session, names: Collection[str], now: datetime) -> Sequence[str]:
+def _prune_schedules(session: Session, names: Collection[str], now: datetime) -> Pruned:
     query = select(WorkloadSchedule).where(col(WorkloadSchedule.origin) == Origin.FILE)
     found = session.scalars(query.order_by(col(WorkloadSchedule.name))).all()
     gone = [each for each in found if each.name not in names]
     told = [each.name for each in gone]
     for schedule in gone:
         service.delete(session, schedule, now)
-    return told
+    return Pruned(told)
 
 
 def _export_schedules(session: Session) -> Sequence[dict[str, Any]]:
@@ -99,6 +102,7 @@ TARGETS = Section(
     _prune_targets,
     _export_targets,
     target_shapes.EXAMPLE,
+    targets.hold_all,
 )
 SCHEDULES = Section(
     "schedules",
@@ -108,4 +112,5 @@ SCHEDULES = Section(
     _prune_schedules,
     _export_schedules,
     shapes.EXAMPLE,
+    targets.hold_all,
 )

@@ -75,6 +75,7 @@ def follow(
 ) -> Outcome:
     """Make what the annotations of a cluster say so."""
     outcome = Outcome()
+    targets.hold_all(session)
     present = _present(session, context)
     for each in found:
         name = _name(each.workload, context)
@@ -191,12 +192,20 @@ def _unreadable(name: str, error: str, target: WorkloadTarget, now: datetime) ->
 
 
 def _let_go(session: Session, target: WorkloadTarget, now: datetime) -> bool:
-    """Let a target go whose workload says nothing any more: first its windows, and when it is up, itself."""
+    """Let a target go whose workload says nothing any more: first its windows, and when it is up, itself.
+
+    As long as a schedule that somebody else made names it, it stays.
+    """
     mine = col(WorkloadSchedule.target_id) == target.id
     schedules = session.scalars(select(WorkloadSchedule).where(mine)).all()
     for schedule in schedules:
-        service.delete(session, schedule, now)
-    if schedules or targets.is_down_by_us(session, target):
+        if schedule.origin is Origin.CLUSTER:
+            service.delete(session, schedule, now)
+    if targets.is_down_by_us(session, target):
+        # Who said that it is a dry run has taken that back too; else it would never come up.
+        targets.take_in_earnest(session, target, now)
+        return False
+    if schedules:
         return False
     targets.delete(session, target, now)
     return True

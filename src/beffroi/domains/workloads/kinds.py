@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from beffroi.clients.requests import HttpRequest
 from beffroi.clients.workloads import EVERYWHERE, Resource
+from beffroi.core.errors import InvalidError
 
 Name = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 Namespace = Annotated[str, Field(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?|\*)$")]
@@ -81,9 +82,24 @@ class KubernetesWorkload(_Kind):
 
 AnyWorkload = Annotated[NoWorkload | HttpWorkload | KubernetesWorkload, Field(discriminator="kind")]
 
+HOW = {"up", "down", "state", "insist"}
+"""What says how a thing is brought up and down, not which one it is."""
+
+
+def is_the_same_thing(one: AnyWorkload, other: AnyWorkload) -> bool:
+    """Whether two are the same thing, however it is brought up and down."""
+    return one.model_dump(exclude=HOW) == other.model_dump(exclude=HOW)
+
+
 _adapter: TypeAdapter[NoWorkload | HttpWorkload | KubernetesWorkload] = TypeAdapter(AnyWorkload)
 
 
 def read_workload(text: str) -> NoWorkload | HttpWorkload | KubernetesWorkload:
-    """Read back what a target is made of from its stored JSON."""
-    return _adapter.validate_json(text)
+    """Read back what a target is made of from its stored JSON.
+
+    Raises InvalidError when it cannot be read: another version may have written it.
+    """
+    try:
+        return _adapter.validate_json(text)
+    except ValidationError as error:
+        raise InvalidError("workload", f"it cannot be read: {error.errors()[0]['msg']}") from None

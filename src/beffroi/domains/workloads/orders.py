@@ -1,6 +1,6 @@
 """What is to be brought about at targets, and what is remembered of what was touched there."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -8,6 +8,7 @@ from functools import cache
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+from beffroi.core.errors import InvalidError
 from beffroi.domains.workloads import voices
 from beffroi.domains.workloads.kinds import (
     HttpWorkload,
@@ -45,6 +46,7 @@ class Order:
     """What is to be brought about at one target at the moment `at`, and what it shows so far.
 
     `version`: of the target; what it is made of has not changed as long as that is the same.
+    `unreadable`: what of the target or its windows makes no sense; then nothing is done.
     `is_said`: what is wanted, why, and where its schedules stand is written down already.
     """
 
@@ -53,6 +55,7 @@ class Order:
     at: datetime
     name: str
     workload: NoWorkload | HttpWorkload | KubernetesWorkload
+    unreadable: str | None
     dry_run: bool
     wish: Wish
     why: str
@@ -66,7 +69,9 @@ class Order:
 def read_orders(session: Session, target_ids: Collection[int] | None, now: datetime) -> Sequence[Order]:
     """Read what is to be brought about at targets (None: at all)."""
     query, kept = select(WorkloadTarget), select(WorkloadObject)
-    schedules = select(WorkloadSchedule).where(col(WorkloadSchedule.target_id).is_not(None))
+    schedules = select(WorkloadSchedule).where(
+        col(WorkloadSchedule.target_id).is_not(None), col(WorkloadSchedule.active).is_(True)
+    )
     if target_ids is not None:
         query = query.where(col(WorkloadTarget.id).in_(target_ids))
         kept = kept.where(col(WorkloadObject.target_id).in_(target_ids))
@@ -75,14 +80,13 @@ def read_orders(session: Session, target_ids: Collection[int] | None, now: datet
     by_target: dict[int, dict[str, Kept]] = {}
     for each in session.scalars(kept):
         by_target.setdefault(each.target_id, {})[each.place] = _kept(each)
-    stale = {
-        schedule.target_id
-        for schedule in session.scalars(schedules)
-        if schedule.active and schedule.status not in (Status.FAILED, status_at(edges_of(schedule), now))
-    }
+    shown: dict[int, list[WorkloadSchedule]] = {}
+    for schedule in session.scalars(schedules):
+        shown.setdefault(schedule.target_id or 0, []).append(schedule)
     return [
-        _order(target, heard.get(target.id or 0, Voices()), by_target.get(target.id or 0, {}), now, stale)
+        _order(target, heard.get(number, Voices()), by_target.get(number, {}), shown.get(number, ()), now)
         for target in session.scalars(query.order_by(col(WorkloadTarget.id)))
+        if (number := target.id or 0)
     ]
 
 
@@ -123,18 +127,20 @@ def _order(
     target: WorkloadTarget,
     heard: Voices,
     kept: Mapping[str, Kept],
+    schedules: Iterable[WorkloadSchedule],
     now: datetime,
-    stale: Collection[int | None],
 ) -> Order:
     why = because(heard.at(now), "UTC")
     wish = _wish(heard, now)
-    is_said = target.wanted is wish.wanted and target.why == why and target.id not in stale
+    workload, unreadable = _workload(target, heard)
+    is_shown = unreadable is not None or all(_is_shown(each, target, now) for each in schedules)
     return Order(
         target_id=target.id or 0,
         version=target.version,
         at=now,
         name=target.name,
-        workload=read_workload(target.params),
+        workload=workload,
+        unreadable=unreadable,
         dry_run=target.dry_run,
         wish=wish,
         why=why,
@@ -142,8 +148,23 @@ def _order(
         trouble=target.trouble,
         done=target.done,
         observed=target.observed,
-        is_said=is_said,
+        is_said=target.wanted is wish.wanted and target.why == why and is_shown,
     )
+
+
+def _workload(
+    target: WorkloadTarget, heard: Voices
+) -> tuple[NoWorkload | HttpWorkload | KubernetesWorkload, str | None]:
+    """Return what a target is made of, and what of it or of its windows cannot be read."""
+    try:
+        return read_workload(target.params), heard.unreadable
+    except InvalidError as error:
+        return NoWorkload(), error.message
+
+
+def _is_shown(schedule: WorkloadSchedule, target: WorkloadTarget, now: datetime) -> bool:
+    """Whether a schedule shows where it stands."""
+    return schedule.status is (Status.FAILED if target.trouble else status_at(edges_of(schedule), now))
 
 
 def _wish(heard: Voices, now: datetime) -> Wish:

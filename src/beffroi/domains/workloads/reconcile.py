@@ -105,7 +105,7 @@ class Reconciler:
             return False
         except ActionError as error:
             # What was done before that is not forgotten.
-            report.trouble = error.message
+            report.trouble = report.trouble or error.message
             await self._records.conclude(order, report)
             raise
         if order.dry_run and "; ".join(report.done) == order.done:
@@ -114,10 +114,13 @@ class Reconciler:
 
     async def _look(self, order: Order, report: Report, key: str, turns: asyncio.Semaphore) -> None:
         workload = order.workload
+        if order.unreadable is not None:
+            raise PermanentError(order.unreadable)
         if isinstance(workload, KubernetesWorkload):
             await Visit(self._records, self._clusters, order, workload, report, turns).make()
         elif isinstance(workload, HttpWorkload):
-            await Asking(self._records, self._http, order, workload, report, key).make()
+            async with turns:
+                await Asking(self._records, self._http, order, workload, report, key).make()
         else:
             report.observed = as_wanted(order.wish.wanted)
 

@@ -68,13 +68,13 @@ class Settling:
             self.troubles.append(f"{seen.ref}: {chosen.trouble}")
         elif rival is not None:
             self._leave(seen, kept, replace(memory, rival=rival), chosen)
-        elif self.order.dry_run:
-            self._say(seen, chosen)
+        elif chosen.size is not None and self.order.dry_run:
+            self.report.done.append(f"would set {seen.ref} from {seen.size} to {chosen.size}")
         elif chosen.size is not None:
             return await self._resize(seen, kept, wish, chosen)
         elif wish.is_over:
             await self._release(seen, kept)
-        else:
+        elif not self.order.dry_run:
             self._remember(seen, kept, chosen.after)
         return seen.size
 
@@ -98,19 +98,15 @@ class Settling:
 
     async def _release(self, seen: Workload, kept: Kept) -> None:
         """Take our note away from a workload that is up, and forget it."""
-        if ORIGINAL in seen.annotations:
+        if ORIGINAL in seen.annotations and not self.order.dry_run:
             await self.cluster.annotate(seen, ORIGINAL, None)
         self.report.forget.append(kept)
-
-    def _say(self, seen: Workload, chosen: Step) -> None:
-        if chosen.size is not None:
-            self.report.done.append(f"would set {seen.ref} from {seen.size} to {chosen.size}")
 
     def _leave(self, seen: Workload, kept: Kept, memory: Memory, chosen: Step) -> None:
         """Leave a workload to whoever manages it, and say so."""
         self.troubles.append(
-            f"{seen.ref} should have {chosen.size} instead of {seen.size} replicas, but its size is managed "
-            f"by {memory.rival}; it is left alone."
+            f"{seen.ref} should have {chosen.size} replicas, but its size is managed by {memory.rival}; "
+            "it is left alone."
         )
         if memory.applied is not None and not self.order.dry_run:
             self._remember(seen, kept, memory)

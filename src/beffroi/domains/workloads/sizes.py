@@ -18,6 +18,8 @@ OURS = "beffroi"
 SOON = timedelta(minutes=1)
 """Who undoes a write as soon as this does it on purpose, and would again."""
 
+CLOCKS_APART = timedelta(seconds=5)
+
 AUTOMATA: Sequence[tuple[str, str | None, str]] = (
     ("kube-controller-manager", "scale", "a HorizontalPodAutoscaler"),
     ("keda", None, "KEDA"),
@@ -89,8 +91,8 @@ def step(memory: Memory, workload: Workload, wish: Wish) -> Step:
         return _down(memory, workload.size)
     if wish.wanted is Wanted.UP:
         return _up(memory, workload.size, _possible(wish.replicas, workload))
-    if wish.is_over and memory.applied is Wanted.DOWN and workload.size == 0:
-        return _up(memory, 0, None)
+    if wish.is_over and memory.original is not None and _is_ours(memory, workload.size):
+        return _up(memory, workload.size, None)
     return Step(memory, None, memory)
 
 
@@ -145,14 +147,17 @@ def _sleeps(memory: Memory, size: int) -> bool:
 
     One that had no size when it was put to sleep has chosen the one it was given since.
     """
-    is_done = memory.meant is None and bool(memory.original)
-    return memory.applied is Wanted.DOWN and (size == 0 or is_done)
+    was_asleep = memory.size == 0 and bool(memory.original)
+    return memory.applied is Wanted.DOWN and (size == 0 or was_asleep)
 
 
 def _chosen(memory: Memory, size: int) -> int:
     """Return the size that somebody chose: what we wrote ourselves is nobody's choice."""
-    is_ours = size in (memory.size, memory.meant)
-    return memory.original if is_ours and memory.original is not None else size
+    return memory.original if _is_ours(memory, size) and memory.original is not None else size
+
+
+def _is_ours(memory: Memory, size: int) -> bool:
+    return size in (memory.size, memory.meant) or (memory.applied is Wanted.DOWN and size == 0)
 
 
 def _possible(replicas: int | None, workload: Workload) -> int | None:
@@ -166,7 +171,9 @@ def _undone_by(memory: Memory, writers: Sequence[Writer], now: datetime) -> str 
         return None
     others = [writer for writer in writers if not writer.manager.startswith(OURS)]
     newest = max(others, key=lambda writer: writer.at or memory.written_at or now, default=None)
-    at = newest.at if newest and newest.at and newest.at >= memory.written_at else now
+    # A cluster tells whole seconds, and by its own clock.
+    is_after_us = newest and newest.at and newest.at >= memory.written_at - CLOCKS_APART
+    at = newest.at if newest and newest.at and is_after_us else now
     if at - memory.written_at > SOON:
         return None
     return f"{newest.manager if newest else 'somebody'}, within a minute after us"

@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic_core import from_json
 
+from beffroi.core.errors import InvalidError
 from beffroi.core.moments import zone_of
 from beffroi.domains.workloads.hours import Hours
 from beffroi.domains.workloads.kinds import AnyWorkload, read_workload
@@ -81,8 +83,14 @@ def target_view(
 
 
 def workload_of(target: WorkloadTarget) -> Any:
-    """Return what a target is made of, as it could be written in a file: defaults left out."""
-    value = read_workload(target.params)
+    """Return what a target is made of, as it could be written in a file: defaults left out.
+
+    What cannot be read is returned as it is stored.
+    """
+    try:
+        value = read_workload(target.params)
+    except InvalidError:
+        return from_json(target.params)
     return {"kind": value.kind, **value.model_dump(mode="json", exclude_defaults=True, exclude_none=True)}
 
 

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from beffroi.core.errors import ConflictError, NotFoundError
+from beffroi.core.errors import ConflictError, InvalidError, NotFoundError
 from beffroi.core.policies import CatchUp, Overlap, Policy, Retries
 from beffroi.core.triggers.boundaries import Boundaries
 from beffroi.core.triggers.interval import Interval
 from beffroi.domains.workloads import voices
 from beffroi.domains.workloads.hours import Stretch, stretches
-from beffroi.domains.workloads.kinds import KubernetesWorkload, read_workload
+from beffroi.domains.workloads.kinds import AnyWorkload, KubernetesWorkload, is_the_same_thing, read_workload
 from beffroi.domains.workloads.models import (
     Observed,
     Origin,
@@ -117,6 +117,15 @@ def lock(session: Session, target_id: int) -> WorkloadTarget:
     return target
 
 
+def hold_all(session: Session) -> None:
+    """Let nobody else change schedules and targets until the session ends; for whoever changes many.
+
+    In this order everybody takes them who takes both: schedules, targets, each by their ids.
+    """
+    for kind in (WorkloadSchedule, WorkloadTarget):
+        session.execute(select(col(kind.id)).order_by(col(kind.id)).with_for_update())
+
+
 def list_targets(
     session: Session, wanted: TargetFilter, after: int | None, limit: int
 ) -> Sequence[WorkloadTarget]:
@@ -158,15 +167,21 @@ def replace(session: Session, target: WorkloadTarget, spec: TargetSpec, now: dat
     taken = find(session, spec.name)
     if taken is not None and taken.id != target.id:
         raise ConflictError(f"There is already a target named {spec.name!r}.")
-    params = spec.workload.model_dump_json()
-    if params != target.params:
+    if not _is_made_of(target, spec.workload):
         _refuse_while_down(session, target, "changed into something else")
         _forget(session, target)
-    target.name, target.params, target.dry_run = spec.name, params, spec.dry_run
+    target.name, target.params, target.dry_run = spec.name, spec.workload.model_dump_json(), spec.dry_run
     target.version += 1
     target.updated_at = now
     session.flush()
     heed(session, target.id, now)
+
+
+def _is_made_of(target: WorkloadTarget, workload: AnyWorkload) -> bool:
+    try:
+        return is_the_same_thing(read_workload(target.params), workload)
+    except InvalidError:
+        return False
 
 
 def delete(session: Session, target: WorkloadTarget, now: datetime) -> None:
@@ -234,6 +249,15 @@ def see_to_discovery(session: Session, contexts: Collection[str], every: timedel
             _end(session, name, now)
 
 
+def take_in_earnest(session: Session, target: WorkloadTarget, now: datetime) -> None:
+    """Let a target be no dry run any more."""
+    if target.dry_run:
+        target.dry_run = False
+        target.version += 1
+        session.flush()
+        heed(session, target.id, now)
+
+
 def has_replicas(target: WorkloadTarget | None) -> bool:
     """Whether a target is made of things that can be more or fewer."""
     return target is not None and isinstance(read_workload(target.params), KubernetesWorkload)
@@ -241,7 +265,10 @@ def has_replicas(target: WorkloadTarget | None) -> bool:
 
 def is_followed(session: Session, target: WorkloadTarget) -> bool:
     """Whether the annotations of the cluster that a target is in are being read."""
-    workload = read_workload(target.params)
+    try:
+        workload = read_workload(target.params)
+    except InvalidError:
+        return False
     context = workload.context if isinstance(workload, KubernetesWorkload) else None
     return _find_own(session, f"{DISCOVERY} {context or DEFAULT_CONTEXT}") is not None
 
@@ -286,9 +313,10 @@ def _definition(session: Session, target: WorkloadTarget, now: datetime | None =
 
 def _refuse_while_down(session: Session, target: WorkloadTarget, what: str) -> None:
     if is_down_by_us(session, target):
+        how = "when 'dry_run' is false again" if target.dry_run else "by an override"
         raise ConflictError(
             f"The target is down by us, and would stay so; it can be {what} when it is up again. "
-            "It comes up when no active schedule names it, or by an override."
+            f"It comes up when no active schedule names it, or {how}."
         )
 
 

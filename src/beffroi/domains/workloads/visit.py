@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from beffroi.clients.workloads import EVERYWHERE, Ref, Resource, Workload, matches
-from beffroi.core.errors import PermanentError
+from beffroi.core.errors import ActionError
 from beffroi.domains.workloads.clusters import Cluster, Clusters
 from beffroi.domains.workloads.kinds import KubernetesWorkload
 from beffroi.domains.workloads.models import Observed
@@ -44,18 +44,24 @@ class Visit:
         mine, strays = (
             Settling(self.records, cluster, self.order, self.report, self.workload.insist) for _ in range(2)
         )
-        try:
-            for namespace in self.workload.namespaces:
+        failures: list[ActionError] = []
+        for namespace in self.workload.namespaces:
+            try:
                 found = await self._find(cluster, namespace, mine)
-                await self._settle(mine, [(seen, self._kept(seen), self.order.wish) for seen in found])
-                await self._settle(strays, await self._strays(cluster, namespace, found))
-        except PermanentError as error:
-            if error.code == 401:
-                await self.clusters.forget(context, cluster)
-            raise
-        self.report.observed = _observed(mine.sizes)
-        troubles = sorted([*mine.troubles, *strays.troubles])
+                failures += await self._settle(
+                    mine, [(seen, self._kept(seen), self.order.wish) for seen in found]
+                )
+                failures += await self._settle(strays, await self._strays(cluster, namespace, found))
+            except ActionError as error:
+                failures.append(error)
+        self.report.observed = Observed.UNKNOWN if failures else _observed(mine.sizes)
+        troubles = sorted({*mine.troubles, *strays.troubles, *(error.message for error in failures)})
         self.report.trouble = " ".join(troubles)[:2000] or None
+        if any(error.code == 401 for error in failures):
+            await self.clusters.forget(context, cluster)
+        if failures:
+            # All are seen to before a failure is told; rather one after which another try may help.
+            raise next((failure for failure in failures if failure.retryable), failures[0])
 
     async def _find(self, cluster: Cluster, namespace: str, mine: Settling) -> Sequence[Workload]:
         workload = self.workload
@@ -84,8 +90,10 @@ class Visit:
                 strays.append((seen, kept, RELEASED))
         return strays
 
-    async def _settle(self, settling: Settling, seen: Sequence[tuple[Workload, Kept, Wish]]) -> None:
-        """See to the workloads that differ; those that do not cost nothing."""
+    async def _settle(
+        self, settling: Settling, seen: Sequence[tuple[Workload, Kept, Wish]]
+    ) -> Sequence[ActionError]:
+        """See to the workloads that differ; those that do not cost nothing. Return what failed."""
 
         async def settle(workload: Workload, kept: Kept, wish: Wish) -> None:
             async with self.turns:
@@ -94,10 +102,11 @@ class Visit:
         ended = await asyncio.gather(
             *(settle(*each) for each in seen if not settling.is_settled(*each)), return_exceptions=True
         )
-        # All are seen to before one's failure is told.
-        for failure in ended:
-            if isinstance(failure, BaseException):
+        failures = [each for each in ended if isinstance(each, BaseException)]
+        for failure in failures:
+            if not isinstance(failure, ActionError):
                 raise failure
+        return [each for each in failures if isinstance(each, ActionError)]
 
     def _is_mine(self, seen: Workload) -> bool:
         selector = self.workload.selector

@@ -34,10 +34,14 @@ class Explanation:
 
 @dataclass(slots=True)
 class Voices:
-    """The windows of the active schedules, and what was said by hand about these."""
+    """The windows of the active schedules, and what was said by hand about these.
+
+    `unreadable`: why the window of one of them is missing here, if it is.
+    """
 
     windows: list[Window] = field(default_factory=list)
     overrides: list[Override] = field(default_factory=list)
+    unreadable: str | None = None
 
     def at(self, moment: datetime) -> Verdict:
         return wanted(moment, self.windows, self.overrides)
@@ -86,7 +90,10 @@ def _gather(session: Session, which: ColumnElement[bool], since: datetime | None
         voices = found.setdefault(schedule.target_id or 0, Voices())
         number = schedule.id or 0
         by_schedule[number] = voices
-        voices.windows.append(Window(number, schedule.name, edges_of(schedule), schedule.replicas))
+        try:
+            voices.windows.append(Window(number, schedule.name, edges_of(schedule), schedule.replicas))
+        except InvalidError as error:
+            voices.unreadable = f"The schedule {schedule.name!r} cannot be read: {error.message}"
     mine = col(WorkloadSchedule.id) == col(WorkloadOverride.schedule_id)
     query = select(WorkloadOverride).join(WorkloadSchedule, mine).where(which)
     if since is not None:

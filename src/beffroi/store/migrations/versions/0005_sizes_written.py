@@ -14,6 +14,7 @@ COLUMNS = ("size", "meant")
 def upgrade() -> None:
     for name in COLUMNS:
         op.add_column("workload_object", sa.Column(name, sa.Integer(), nullable=True))
+    op.execute("UPDATE workload_object SET size = 0 WHERE applied = 'down'")
 
 
 def downgrade() -> None:
