@@ -126,6 +126,10 @@ def history_pruned(runs: int) -> None:
     logger.info("{} runs beyond the kept history were deleted.", runs)
 
 
+def target_failed(target_id: int, error: Exception) -> None:
+    logger.opt(exception=error).error("Target {} could not be seen to: {}", target_id, _first_line(error))
+
+
 def request_failed(method: str, path: str, error: Exception) -> None:
     logger.opt(exception=error).error("{} {} failed: {}", method, path, _first_line(error))
 

@@ -152,9 +152,14 @@ def test_what_is_not_read_any_more_may_be_changed_here(house: House, kube: Clust
         service.refuse_foreign(session, schedule)
     with house.database.write() as session:
         targets.see_to_discovery(session, [], timedelta(minutes=5), house.clock.now())
-    with house.database.read() as session:
+    with house.database.write() as session:
         service.refuse_foreign(session, schedule)
         service.refuse_foreign(session, target)
+        service.lock(session, schedule.id or 0).recurrence = "0 9 * * *"
+        targets.lock(session, target.id or 0).params = '{"kind": "none"}'
+    assert discoverer.look() == "1 annotated; changed: shop/deployment/web"
+    assert discoverer.schedules()[WORKDAYS].recurrence == schedule.recurrence
+    assert discoverer.targets()[target.name].params == target.params
 
 
 def test_schedules_that_people_made_outlive_the_annotation(house: House, kube: Cluster) -> None:

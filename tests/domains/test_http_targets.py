@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from beffroi.core.errors import ConflictError
 from beffroi.domains.workloads.models import Observed
 from beffroi.domains.workloads.rules import Wanted
 from tests.domains.conftest import MONDAY, NINE, SEVENTEEN, House
@@ -106,6 +107,19 @@ def test_what_others_brought_up_is_not_brought_up_once_more(house: House, servic
     asked = [request.path for request in service.requests if request.path != "/state"]
     assert asked == ["/down"], "it was up, by whomever, and is nobody's business any more"
     assert house.remembered() == []
+
+
+def test_a_mistake_in_how_it_comes_up_can_be_mended_while_it_is_down(house: House, service: Receiver) -> None:
+    wrong = {**workload(service.url), "up": {"url": f"{service.url}/typo", "method": "POST"}}
+    target = house.target("crm", wrong)
+    house.schedule("crm")
+    house.bring(target)
+    elsewhere = {"url": f"{service.url}/other", "method": "POST"}
+    with pytest.raises(ConflictError, match="down by us"):
+        house.remake(target, "crm", {**wrong, "down": elsewhere})
+    house.remake(target, "crm", workload(service.url))
+    house.at(NINE).bring(target)
+    assert [request.path for request in service.requests] == ["/down", "/up"]
 
 
 def test_a_run_that_changes_its_mind_does_another_deed(house: House, service: Receiver) -> None:

@@ -207,6 +207,16 @@ def test_two_targets_do_not_share_a_workload(house: House, kube: Cluster) -> Non
     assert "belongs to another target" in house.bring(second)
 
 
+def test_two_targets_of_one_workload_are_told_before_they_disagree(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3, labels={"app": "web"})
+    first = house.target("first", WEB)
+    second = house.target("second", of_kind("deployment", name=None, selector={"app": "web"}))
+    house.schedule("first")
+    house.schedule("second")
+    house.bring(first)
+    assert "belongs to another target" in house.bring(second)
+
+
 def test_a_change_by_others_in_between_is_not_lost(house: House, kube: Cluster) -> None:
     kube.api.add("deployment", "shop", "web", 3)
     target = house.target("web", WEB)
@@ -596,6 +606,28 @@ def test_a_schedule_made_in_trouble_shows_it_too(house: House, kube: Cluster) ->
     house.bring(target)
     with house.database.read() as session:
         assert service.get(session, late).status is Status.FAILED
+
+
+def test_a_trouble_is_new_also_when_somebody_speaks_meanwhile(house: House, kube: Cluster) -> None:
+    target = house.target("web", WEB)
+    schedule = house.schedule("web")
+    kube.api.meanwhile.append(("GET", lambda: house.say(schedule, Wanted.UP)))
+    assert house.bring(target) == "PermanentError: There is no deployment shop/web."
+
+
+def test_a_note_left_by_a_dry_run_is_taken_away_later(house: House, kube: Cluster) -> None:
+    kube.api.add("deployment", "shop", "web", 3)
+    target = house.target("web", WEB)
+    schedule = house.schedule("web")
+    house.bring(target)
+    kube.api.scale("deployment", "shop", "web", 3)
+    house.remake(target, "web", WEB, dry_run=True)
+    house.drop_schedule(schedule)
+    house.bring(target)
+    assert house.remembered() == []
+    house.remake(target, "web", WEB)
+    house.bring(target)
+    assert ORIGINAL not in kube.api.look("deployment", "shop", "web")["metadata"]["annotations"]
 
 
 def test_trouble_is_told_on_the_overview(house: House, kube: Cluster) -> None:

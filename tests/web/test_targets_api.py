@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from beffroi.domains.workloads import service as service_of_schedules
+from beffroi.domains.workloads import targets
+from tests.helpers.people import database_of
 from tests.helpers.program import eventually
 from tests.helpers.receiver import Receiver, receiver
 
@@ -115,7 +118,7 @@ def test_a_target_that_is_named_or_down_is_not_deleted(client: TestClient, servi
     client.post("/targets", json={"name": "crm", "workload": http(service.url)})
     client.post("/schedules", json=schedule("crm", HOUR, 2 * HOUR))
     eventually(lambda: client.get("/targets/1").json()["observed"] == "down", "it to be down")
-    assert "Schedules name this target: w" in client.delete("/targets/1").json()["detail"]
+    assert "Schedules name the target 'crm': w" in client.delete("/targets/1").json()["detail"]
     elsewhere = client.patch("/targets/1", json={"workload": {"kind": "none"}})
     assert elsewhere.status_code in (409, 422)
     service.delay = 0.3
@@ -178,6 +181,26 @@ def test_what_is_down_by_us_waits_to_be_pruned(client: TestClient, service: Rece
     assert (report["deleted"], report["waiting"]) == (["schedule w"], ["target crm"])
     eventually(lambda: client.get("/targets/1").json()["observed"] == "up", "it to be up again")
     eventually(lambda: client.post("/apply", json=gone).json()["deleted"] == ["target crm"], "it to go")
+
+
+def test_what_somebody_else_still_needs_is_not_pruned(client: TestClient) -> None:
+    client.post("/apply", json={"targets": [{"name": "crm", "workload": {"kind": "none"}}]})
+    client.post("/schedules", json=schedule("crm", HOUR, 2 * HOUR))
+    refused = client.post("/apply", json={"targets": [], "prune": True})
+    assert refused.status_code == 409
+    assert "Schedules name the target 'crm': w" in refused.json()["detail"]
+
+
+def test_a_schedule_that_makes_no_sense_breaks_no_page(client: TestClient) -> None:
+    client.post("/targets", json={"name": "crm", "workload": {"kind": "none"}})
+    client.post("/schedules", json=schedule("crm", HOUR, 2 * HOUR))
+    with database_of(client).write() as session:
+        service_of_schedules.lock(session, 1).recurrence = "whenever"
+        targets.lock(session, 1).params = '{"kind": "teleport"}'
+    for path in ("/ui/schedules", "/ui/schedules/list", "/ui/schedules/1", "/ui/targets", "/ui/targets/1"):
+        assert client.get(path).status_code == 200, path
+    for path in ("/schedules", "/schedules/1", "/targets", "/targets/1", "/schedules/1/explain", "/export"):
+        assert client.get(path).status_code == 200, path
 
 
 def test_replicas_are_for_what_has_some(client: TestClient) -> None:

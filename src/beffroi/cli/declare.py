@@ -37,7 +37,8 @@ def apply(
         for name in report[what]:
             out.print(f"{would}{what.replace('_', ' ')}: {name}", highlight=False, markup=False)
     for name in report["waiting"]:
-        out.print(f"to be deleted when it is up again: {name}; apply once more then", highlight=False)
+        told = f"{would}deleted by the next one, when it is up again: {name}"
+        out.print(told, highlight=False, markup=False)
     out.print(f"{len(report['unchanged'])} unchanged.", highlight=False)
 
 

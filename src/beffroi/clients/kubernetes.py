@@ -191,8 +191,10 @@ async def _time_limited() -> AsyncIterator[None]:
             yield
     except httpx2.HTTPStatusError as error:
         raise _refusal(error.response) from None
-    except (httpx2.TimeoutException, TimeoutError):
+    except httpx2.TimeoutException:
         raise TemporaryError(f"The cluster did not answer within {STEP_SECONDS:g} s.") from None
+    except TimeoutError:
+        raise TemporaryError(f"The cluster did not answer wholly within {WHOLE_SECONDS:g} s.") from None
     except httpx2.HTTPError as error:
         raise TemporaryError(f"The cluster cannot be reached: {error or type(error).__name__}") from None
     except (msgspec.MsgspecError, AttributeError, KeyError) as error:

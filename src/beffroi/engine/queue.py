@@ -96,7 +96,7 @@ class InProcessQueue:
             self.tell(session, CHANGED)
 
     def tell(self, session: Session, message: str) -> None:
-        on_commit(session, lambda: self._on_change())
+        on_commit(session, self._on_change)
 
 
 class NoQueue:

@@ -4,29 +4,64 @@ SQLAlchemy tells of the ends of savepoints as it does of those of whole transact
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from sqlalchemy import event
+from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session
 
-
-def on_commit(session: Session, act: Callable[[], object]) -> None:
-    """Do something once, when all of the session's transaction has been committed."""
-    _listen(session, "after_commit", act, lambda: session.in_nested_transaction())
+Act = Callable[[], object]
 
 
-def on_rollback(session: Session, act: Callable[[], object]) -> None:
+def on_commit(session: Session, act: Act) -> None:
+    """Do something once, when all of the session's transaction has been committed, if this part of it is."""
+    _endings_of(session).wait(session, act, None)
+
+
+def on_rollback(session: Session, act: Act) -> None:
     """Do something once, when what is done now has been rolled back, with all or with its savepoint."""
-    mine = session.get_nested_transaction()
-    _listen(session, "after_rollback", act, lambda: session.get_nested_transaction() not in (None, mine))
+    _endings_of(session).wait(session, None, act)
 
 
-def _listen(session: Session, name: str, act: Callable[[], object], is_anothers: Callable[[], bool]) -> None:
-    is_done = False
+class _Waiting(NamedTuple):
+    """`within`: the transaction, or the savepoints and the transaction, that it is a part of."""
 
-    def ended(_session: object) -> None:
-        nonlocal is_done
-        if not is_done and not is_anothers():
-            is_done = True
-            act()
+    within: list[SessionTransaction]
+    committed: Act | None
+    rolled_back: Act | None
 
-    event.listen(session, name, ended)
+
+class _Endings:
+    def __init__(self, session: Session) -> None:
+        self._waiting: list[_Waiting] = []
+        event.listen(session, "after_commit", self._on_commit)
+        event.listen(session, "after_soft_rollback", self._on_rollback)
+
+    def wait(self, session: Session, committed: Act | None, rolled_back: Act | None) -> None:
+        within, part = [], session.get_nested_transaction() or session.get_transaction()
+        while part is not None:
+            within.append(part)
+            part = part.parent
+        self._waiting.append(_Waiting(within, committed, rolled_back))
+
+    def _on_commit(self, session: Session) -> None:
+        if session.in_nested_transaction():
+            return
+        ended, self._waiting = self._waiting, []
+        for each in ended:
+            if each.committed is not None:
+                each.committed()
+
+    def _on_rollback(self, _session: Session, part: SessionTransaction) -> None:
+        ended = [each for each in self._waiting if part in each.within]
+        self._waiting = [each for each in self._waiting if part not in each.within]
+        for each in ended:
+            if each.rolled_back is not None:
+                each.rolled_back()
+
+
+def _endings_of(session: Session) -> _Endings:
+    found = session.info.get(_Endings)
+    if not isinstance(found, _Endings):
+        found = session.info[_Endings] = _Endings(session)
+    return found

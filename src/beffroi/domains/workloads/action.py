@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from beffroi.clients.http import HttpClient
 from beffroi.clients.workloads import EVERYWHERE, Resource
-from beffroi.core.errors import ActionError, NotFoundError, PermanentError
+from beffroi.core.errors import ActionError, InvalidError, NotFoundError, PermanentError
 from beffroi.domains.workloads import discovery, service
 from beffroi.domains.workloads.clusters import Clusters
 from beffroi.domains.workloads.discovery import Found, Outcome
@@ -30,7 +30,7 @@ class WorkloadAction:
         try:
             with self._database.write() as session:
                 before, after = service.reconcile(session, params.schedule_id, now)
-        except NotFoundError as error:
+        except (NotFoundError, InvalidError) as error:
             raise PermanentError(error.message) from None
         return Answer(output=str(after) if before == after else f"{before} -> {after}")
 

@@ -42,7 +42,7 @@ class Asking:
         wished = _wished(order.wish, kept.memory)
         if wished is not None and report.observed is not as_wanted(wished):
             await self._tell(kept, wished)
-        elif not order.dry_run:
+        else:
             self._remember(kept, wished)
 
     async def _tell(self, kept: Kept, wished: Wanted) -> None:
@@ -70,7 +70,7 @@ class Asking:
             return
         if self.order.wish.is_over:
             self.report.forget.append(kept)
-        elif wished is not None and not _is_known(kept.memory, wished):
+        elif wished is not None and not self.order.dry_run and not _is_known(kept.memory, wished):
             self.report.keep.append(replace(kept, memory=Memory(wished, written_at=self.order.at)))
 
     async def _state(self) -> Observed | None:

@@ -33,6 +33,7 @@ def _prune_targets(session: Session, names: Collection[str], now: datetime) -> P
     found = session.scalars(query.order_by(col(WorkloadTarget.name))).all()
     pruned = Pruned()
     for target in [each for each in found if each.name not in names]:
+        targets.refuse_named(session, target)
         if targets.is_down_by_us(session, target):
             targets.take_in_earnest(session, target, now)
             pruned.waiting.append(target.name)

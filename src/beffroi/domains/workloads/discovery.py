@@ -104,12 +104,12 @@ def _heed(
     now: datetime,
 ) -> Became:
     """Make a target and its schedules what the annotation of a workload says."""
-    became = Became.SAME
+    became, spec = Became.SAME, _spec(found, context)
     if target is None:
-        target = targets.create(session, _spec(found, context), resync, now, Origin.CLUSTER)
+        target = targets.create(session, spec, resync, now, Origin.CLUSTER)
         became = Became.MADE
-    elif target.dry_run != _is_dry(found):
-        targets.replace(session, target, _spec(found, context), now)
+    elif (target.dry_run, target.params) != (spec.dry_run, spec.workload.model_dump_json()):
+        targets.replace(session, target, spec, now)
         became = Became.CHANGED
     is_changed = _agree(session, target, found, now)
     return Became.CHANGED if is_changed and became is Became.SAME else became
@@ -125,7 +125,7 @@ def _agree(session: Session, target: WorkloadTarget, found: Found, now: datetime
     if found.error is not None:
         return _show_unreadable(session, target, found, ours, now)
     wanted = {_schedule_name(target, each.text): each for each in found.windows}
-    kept = [each for each in ours if each.active and each.timezone == _zone_of(wanted.get(each.name))]
+    kept = [each for each in ours if _is_so(each, wanted.get(each.name))]
     spare = [each for each in ours if each not in kept]
     missing = [name for name in wanted if name not in {each.name for each in kept}]
     for name in missing:
@@ -141,8 +141,12 @@ def _agree(session: Session, target: WorkloadTarget, found: Found, now: datetime
     return bool(missing or spare)
 
 
-def _zone_of(window: Uptime | None) -> str | None:
-    return window.zone if window else None
+def _is_so(schedule: WorkloadSchedule, window: Uptime | None) -> bool:
+    """Whether a schedule is what a window says, and nobody has changed it while it was not looked at."""
+    if window is None or not schedule.active or schedule.replicas is not None:
+        return False
+    shown = schedule.start_time, schedule.end_time, schedule.recurrence, schedule.timezone
+    return shown == (window.start, window.end, window.recurrence, window.zone)
 
 
 def _show_unreadable(
@@ -201,6 +205,8 @@ def _let_go(session: Session, target: WorkloadTarget, now: datetime) -> bool:
     for schedule in schedules:
         if schedule.origin is Origin.CLUSTER:
             service.delete(session, schedule, now)
+    if any(schedule.origin is not Origin.CLUSTER for schedule in schedules):
+        return False
     if targets.is_down_by_us(session, target):
         # Who said that it is a dry run has taken that back too; else it would never come up.
         targets.take_in_earnest(session, target, now)

@@ -1,6 +1,6 @@
 """What a target is made of: nothing but a name, requests over HTTP, or workloads in Kubernetes."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -82,13 +82,20 @@ class KubernetesWorkload(_Kind):
 
 AnyWorkload = Annotated[NoWorkload | HttpWorkload | KubernetesWorkload, Field(discriminator="kind")]
 
-HOW = {"up", "down", "state", "insist"}
-"""What says how a thing is brought up and down, not which one it is."""
-
 
 def is_the_same_thing(one: AnyWorkload, other: AnyWorkload) -> bool:
-    """Whether two are the same thing, however it is brought up and down."""
-    return one.model_dump(exclude=HOW) == other.model_dump(exclude=HOW)
+    """Whether two are the same thing, however it is brought up.
+
+    Behind HTTP it is what was told to go down, by its URL: everything else may have been a mistake, and
+    must be possible to mend while it is down.
+    """
+    return _identity(one) == _identity(other)
+
+
+def _identity(workload: AnyWorkload) -> dict[str, Any]:
+    if isinstance(workload, HttpWorkload):
+        return {"kind": workload.kind, "down": workload.down.url}
+    return workload.model_dump(exclude={"insist"})
 
 
 _adapter: TypeAdapter[NoWorkload | HttpWorkload | KubernetesWorkload] = TypeAdapter(AnyWorkload)

@@ -25,7 +25,7 @@ from beffroi.domains.workloads.models import (
 )
 from beffroi.domains.workloads.reasons import because
 from beffroi.domains.workloads.rules import Wanted, replicas_at
-from beffroi.domains.workloads.sizes import Memory, Wish
+from beffroi.domains.workloads.sizes import NOTHING, Memory, Wish
 from beffroi.domains.workloads.voices import Voices, edges_of
 from beffroi.domains.workloads.windows import status_at
 
@@ -97,7 +97,7 @@ def read_kept(session: Session, place: str) -> tuple[int | None, Kept]:
         .where(col(WorkloadObject.place) == place)
         .execution_options(populate_existing=True)
     ).one_or_none()
-    return (found.target_id, _kept(found)) if found else (None, Kept(place, "", Memory()))
+    return (found.target_id, _kept(found)) if found else (None, Kept(place, "", NOTHING))
 
 
 def lock_targets(session: Session, orders: Sequence[Order]) -> Mapping[int, WorkloadTarget]:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from beffroi.core.errors import BeffroiError, InvalidError
 from beffroi.core.moments import in_utc
+from beffroi.core.triggers.edges import Edges
 from beffroi.domains.workloads import forms, overrides, service, targets, voices
 from beffroi.domains.workloads.api import OverrideId, ScheduleId
 from beffroi.domains.workloads.calendar import Shown, strip, week_of, windows_between
@@ -242,9 +243,9 @@ def _calendar(session: Session, day: date) -> dict[str, Any]:
     monday = day - timedelta(days=day.weekday())
     schedules = service.list_schedules(session, ScheduleFilter(), None, MOST_SHOWN)
     shown = [
-        Shown(each.id or 0, each.name, voices.edges_of(each), each.active)
+        Shown(each.id or 0, each.name, edges, each.active)
         for each in schedules
-        if each.end_time > each.start_time
+        if (edges := _edges(each)) is not None
     ]
     now = viewer.now.astimezone(viewer.zone)
     days = [monday + timedelta(days=number) for number in range(7)]
@@ -276,7 +277,7 @@ def _schedule(session: Session, schedule_id: int, at: str) -> dict[str, Any]:
         "stripes": strip(heard, viewer.now - BACK, viewer.now + AHEAD),
         "now_at": 1000 * BACK / (BACK + AHEAD),
         "overrides": overrides.list_overrides(session, schedule)[:20],
-        "windows": _next_windows(schedule, viewer.now) if schedule.end_time > schedule.start_time else [],
+        "windows": _next_windows(schedule, viewer.now),
     }
 
 
@@ -288,10 +289,21 @@ def moment_asked_for(text: str, zone: str) -> tuple[datetime | None, str | None]
         return None, _("is not a moment; write such as 2026-12-24T19:00")
 
 
+def _edges(schedule: WorkloadSchedule) -> Edges | None:
+    """Return the edges of a schedule; None when it has none that make sense: it says so itself."""
+    if schedule.end_time <= schedule.start_time:
+        return None
+    try:
+        return voices.edges_of(schedule)
+    except InvalidError:
+        return None
+
+
 def _next_windows(
     schedule: WorkloadSchedule, now: datetime, most: int = 5
 ) -> Sequence[tuple[datetime, datetime]]:
-    found = windows_between(voices.edges_of(schedule), now, now + timedelta(days=400))
+    edges = _edges(schedule)
+    found = windows_between(edges, now, now + timedelta(days=400)) if edges else ()
     return [window for window, _place in zip(found, range(most), strict=False)]
 
 

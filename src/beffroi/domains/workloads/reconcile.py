@@ -4,10 +4,10 @@ The same pass serves an edge, a change by hand, and the resync; it needs to know
 """
 
 import asyncio
-import logging
 from collections import Counter
 from datetime import datetime
 
+from beffroi import events
 from beffroi.clients.http import HttpClient
 from beffroi.core.errors import ActionError, PermanentError, TemporaryError
 from beffroi.domains.workloads.asking import Asking, as_wanted
@@ -22,8 +22,6 @@ from beffroi.store.db import Database
 
 PASSES = 5
 """How often a target is looked at anew because what is wanted of it changed meanwhile."""
-
-log = logging.getLogger(__name__)
 
 
 class Reconciler:
@@ -63,8 +61,8 @@ class Reconciler:
             except ActionError as error:
                 failures += 1
                 findings[f"{order.name}: {error.message}"] += 1
-            except Exception:  # one target's fault is not to be that of all others
-                log.exception("target %s could not be seen to", order.target_id)
+            except Exception as error:  # noqa: BLE001  one target's fault is not to be that of all others
+                events.target_failed(order.target_id, error)
                 failures += 1
                 findings[f"{order.name}: an error inside, which the log tells"] += 1
 
@@ -82,13 +80,12 @@ class Reconciler:
 
     async def _bring(self, order: Order, key: str, turns: asyncio.Semaphore) -> str:
         """Pass over a target until what was brought about is what is wanted then."""
-        done: list[str] = []
+        report, was_known = Report(), order.trouble
         for _ in range(PASSES):
-            report = Report(done=done)
-            stands = await self._pass(order, report, key, turns)
-            if stands:
-                return _told(order, report)
-            done = report.done
+            # What was really done in the passes before is told with the rest.
+            report = Report(done=[] if order.dry_run else report.done)
+            if await self._pass(order, report, key, turns):
+                return _told(order, report, was_known)
             again = await self._records.order(order.target_id, self._now(order.at))
             if again is None:
                 return "it was deleted meanwhile"
@@ -106,8 +103,11 @@ class Reconciler:
         except ActionError as error:
             # What was done before that is not forgotten.
             report.trouble = report.trouble or error.message
-            await self._records.conclude(order, report)
+            await self._conclude(order, report)
             raise
+        return await self._conclude(order, report)
+
+    async def _conclude(self, order: Order, report: Report) -> bool:
         if order.dry_run and "; ".join(report.done) == order.done:
             report.done.clear()
         return await self._records.conclude(order, report)
@@ -125,10 +125,10 @@ class Reconciler:
             report.observed = as_wanted(order.wish.wanted)
 
 
-def _told(order: Order, report: Report) -> str:
+def _told(order: Order, report: Report, was_known: str | None) -> str:
     """Say in a line what was found and done; raises PermanentError for a trouble that is new."""
     done = "; ".join(report.done)
-    if report.trouble is not None and report.trouble != order.trouble:
+    if report.trouble is not None and report.trouble != was_known:
         raise PermanentError(report.trouble, output=done or None)
     line = f"wanted {order.wish.wanted}, found {report.observed}: {done or 'nothing to do'}"
     return f"{line} ({report.trouble})" if report.trouble else line

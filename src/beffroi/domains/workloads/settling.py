@@ -30,7 +30,9 @@ class Settling:
     def is_settled(self, seen: Workload, kept: Kept, wish: Wish) -> bool:
         """Whether nothing is to be done, and nothing to be remembered that is not; it is counted then."""
         chosen = step(recalled(_valid(kept, seen), seen, wish), seen, wish)
-        is_known = kept.id is None if wish.is_over else chosen.after == (_valid(kept, seen) or NOTHING)
+        is_known = chosen.after == (_valid(kept, seen) or NOTHING)
+        if wish.is_over:
+            is_known = kept.id is None and (seen.size == 0 or ORIGINAL not in seen.annotations)
         is_settled = chosen.size is None and chosen.trouble is None and is_known
         if is_settled:
             self.sizes.append(seen.size)
@@ -67,7 +69,7 @@ class Settling:
         if chosen.trouble is not None:
             self.troubles.append(f"{seen.ref}: {chosen.trouble}")
         elif rival is not None:
-            self._leave(seen, kept, replace(memory, rival=rival), chosen)
+            await self._leave(seen, kept, replace(memory, rival=rival), chosen)
         elif chosen.size is not None and self.order.dry_run:
             self.report.done.append(f"would set {seen.ref} from {seen.size} to {chosen.size}")
         elif chosen.size is not None:
@@ -75,7 +77,7 @@ class Settling:
         elif wish.is_over:
             await self._release(seen, kept)
         elif not self.order.dry_run:
-            self._remember(seen, kept, chosen.after)
+            await self._remember(seen, kept, chosen.after)
         return seen.size
 
     async def _resize(self, seen: Workload, kept: Kept, wish: Wish, chosen: Step) -> int:
@@ -86,7 +88,7 @@ class Settling:
         if wish.is_over:
             await self._release(resized, claimed)
         else:
-            self._remember(seen, claimed, replace(chosen.after, written_at=self.order.at))
+            await self._remember(seen, claimed, replace(chosen.after, written_at=self.order.at))
         return size
 
     async def _noted(self, seen: Workload, chosen: Step) -> Workload:
@@ -100,20 +102,25 @@ class Settling:
         """Take our note away from a workload that is up, and forget it."""
         if ORIGINAL in seen.annotations and not self.order.dry_run:
             await self.cluster.annotate(seen, ORIGINAL, None)
-        self.report.forget.append(kept)
+        if kept.id is not None:
+            self.report.forget.append(kept)
 
-    def _leave(self, seen: Workload, kept: Kept, memory: Memory, chosen: Step) -> None:
+    async def _leave(self, seen: Workload, kept: Kept, memory: Memory, chosen: Step) -> None:
         """Leave a workload to whoever manages it, and say so."""
         self.troubles.append(
             f"{seen.ref} should have {chosen.size} replicas, but its size is managed by {memory.rival}; "
             "it is left alone."
         )
         if memory.applied is not None and not self.order.dry_run:
-            self._remember(seen, kept, memory)
+            await self._remember(seen, kept, memory)
 
-    def _remember(self, seen: Workload, kept: Kept, memory: Memory) -> None:
-        if memory != kept.memory or kept.uid != seen.uid:
-            self.report.keep.append(replace(kept, uid=seen.uid, memory=memory))
+    async def _remember(self, seen: Workload, kept: Kept, memory: Memory) -> None:
+        found = replace(kept, uid=seen.uid, memory=memory)
+        if kept.id is None:
+            # It may belong to another target already; that is told now, not when it is to be written.
+            await self.records.claim(self.order, found)
+        elif found != kept:
+            self.report.keep.append(found)
 
 
 def _valid(kept: Kept, seen: Workload) -> Memory | None:

@@ -186,10 +186,7 @@ def _is_made_of(target: WorkloadTarget, workload: AnyWorkload) -> bool:
 
 def delete(session: Session, target: WorkloadTarget, now: datetime) -> None:
     """Delete a target that no schedule names; refuse while it is down by us, so that it comes up first."""
-    named = select(col(WorkloadSchedule.name)).where(col(WorkloadSchedule.target_id) == target.id).limit(3)
-    names = session.scalars(named).all()
-    if names:
-        raise ConflictError(f"Schedules name this target: {', '.join(names)}; delete or change them first.")
+    refuse_named(session, target)
     _refuse_while_down(session, target, "deleted")
     _forget(session, target)
     for change in session.scalars(select(WorkloadChange).where(col(WorkloadChange.target_id) == target.id)):
@@ -203,6 +200,16 @@ def delete(session: Session, target: WorkloadTarget, now: datetime) -> None:
     session.flush()
     if not session.scalar(select(func.count()).select_from(WorkloadTarget)):
         _end(session, RESYNC, now)
+
+
+def refuse_named(session: Session, target: WorkloadTarget) -> None:
+    """Refuse what would leave schedules without their target."""
+    named = select(col(WorkloadSchedule.name)).where(col(WorkloadSchedule.target_id) == target.id).limit(3)
+    names = session.scalars(named).all()
+    if names:
+        raise ConflictError(
+            f"Schedules name the target {target.name!r}: {', '.join(names)}; delete or change them first."
+        )
 
 
 def is_down_by_us(session: Session, target: WorkloadTarget) -> bool:

@@ -14,7 +14,7 @@ from beffroi.domains.workloads.outcomes import Report
 from beffroi.domains.workloads.records import Records
 from beffroi.domains.workloads.rules import Wanted
 from beffroi.domains.workloads.settling import Settling
-from beffroi.domains.workloads.sizes import Memory, Wish
+from beffroi.domains.workloads.sizes import NOTHING, Wish
 
 AT_ONCE = 20
 """Workloads that are changed at a time: of one target, and in a resync of all."""
@@ -78,12 +78,14 @@ class Visit:
         What is gone is forgotten.
         """
         present = {self._place(seen.ref) for seen in found}
+        missing = [
+            (ref, kept)
+            for place, kept in self.order.kept.items()
+            if place not in present and namespace in (EVERYWHERE, (ref := _ref(place)).namespace)
+        ]
+        read = await asyncio.gather(*(cluster.read(ref) for ref, _ in missing))
         strays = []
-        for place, kept in self.order.kept.items():
-            ref = _ref(place)
-            if place in present or namespace not in (EVERYWHERE, ref.namespace):
-                continue
-            seen = await cluster.read(ref)
+        for seen, (_, kept) in zip(read, missing, strict=True):
             if seen is None:
                 self.report.forget.append(kept)
             elif not self._is_mine(seen):
@@ -114,7 +116,7 @@ class Visit:
 
     def _kept(self, seen: Workload) -> Kept:
         place = self._place(seen.ref)
-        return self.order.kept.get(place) or Kept(place, "", Memory())
+        return self.order.kept.get(place) or Kept(place, "", NOTHING)
 
     def _place(self, ref: Ref) -> str:
         return f"{self.workload.context or ''}|{ref}"
