@@ -1,17 +1,14 @@
 """The pages of schedules and targets in a real browser."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.helpers.program import Program, eventually
 from tests.helpers.receiver import Receiver
-from tests.ui.conftest import Look
-from tests.ui.test_pages import findings
-
-Looker = Callable[..., Look]
+from tests.ui.test_pages import Looker, findings
 
 PAGES = {
     "calendar": "/ui/schedules",
@@ -38,20 +35,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, target: Receiver) -> Iterat
     eventually(lambda: program.get("/targets")[1]["trouble"], "the wiki to be in trouble")
     yield program
     program.stop()
-
-
-@pytest.fixture
-def look(browser: Browser, server: Program) -> Iterator[Looker]:
-    opened: list[Look] = []
-
-    def open_one(size: str = "desk", **options: object) -> Look:
-        opened.append(Look(browser, server.url, size, **options))
-        return opened[-1]
-
-    yield open_one
-    for each in opened:
-        each.close()
-    assert [complaint for each in opened for complaint in each.complaints] == []
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("desk", "light"), ("desk", "dark"), ("phone", "light")])

@@ -25,6 +25,7 @@ from beffroi.engine import runs
 from beffroi.engine.models import IS_OPEN, Job, JobState, Origin, Run
 from beffroi.engine.planner import read_skips, write_skips
 from beffroi.engine.queue import Loose, queue_of
+from beffroi.store.tables import rows_touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ def cancel_run(session: Session, run: Run, outcome: Outcome, now: datetime) -> N
 
 def cancel_planned(session: Session, which: ColumnElement[bool], outcome: Outcome, now: datetime) -> int:
     """End planned runs without starting them; the token grows, so nobody else can settle them."""
-    cancelled = session.execute(
+    end = (
         update(Run)
         .where(IS_OPEN, col(Run.state) == State.PLANNED.value, which)
         .values(
@@ -187,7 +188,7 @@ def cancel_planned(session: Session, which: ColumnElement[bool], outcome: Outcom
             token=col(Run.token) + 1,
         )
     )
-    return int(cancelled.rowcount)  # type: ignore[attr-defined]
+    return rows_touched(session, end)
 
 
 def withdraw(session: Session, job: Job, now: datetime) -> None:

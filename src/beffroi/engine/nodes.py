@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as select_nodes
 from uuid_utils import uuid7
@@ -18,6 +18,7 @@ from beffroi.core.outcomes import Outcome, Reason, State
 from beffroi.core.policies import Rescue, read_policy
 from beffroi.engine import runs, signals
 from beffroi.engine.models import IS_OPEN, Job, Node, Role, Run
+from beffroi.store.tables import rows_touched
 
 MOST_RESCUES = 3
 """A run that took so many processes with it is not given to another one."""
@@ -116,7 +117,7 @@ def release(session: Session, which: ColumnElement[bool], now: datetime, died: b
     _note_lost_attempts(session, mine, now)
     started = col(Run.state) == State.RUNNING.value
     suspect = or_(started, col(Run.due_at) <= now) if died else started
-    freed: CursorResult[Any] = session.execute(  # type: ignore[assignment]
+    free = (
         update(Run)
         .where(mine)
         .values(
@@ -129,7 +130,7 @@ def release(session: Session, which: ColumnElement[bool], now: datetime, died: b
         )
         .execution_options(synchronize_session=False)
     )
-    return given_up + freed.rowcount
+    return given_up + rows_touched(session, free)
 
 
 def _note_lost_attempts(session: Session, mine: Any, now: datetime) -> None:

@@ -29,6 +29,7 @@ from beffroi.engine.models import IS_OPEN, Job, JobState, Run
 from beffroi.engine.queue import queue_of
 from beffroi.store.bulk import BulkSelect, BulkUpdate
 from beffroi.store.db import Database
+from beffroi.store.tables import table_of
 
 BATCH = 512
 """At most so many jobs are decided in one transaction."""
@@ -48,7 +49,7 @@ LONGEST_SLEEP = 2.0
 JUMP = timedelta(seconds=2)
 """A difference between the clocks beyond this is a jump, not drift."""
 
-_jobs = Job.__table__  # type: ignore[attr-defined]
+_jobs = table_of(Job)
 
 
 class Due(NamedTuple):

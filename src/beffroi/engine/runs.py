@@ -15,11 +15,12 @@ from beffroi.core.policies import Policy
 from beffroi.engine.held import HeldRun
 from beffroi.engine.models import IS_OPEN, Job, Origin, Run
 from beffroi.store.bulk import BulkInsert, BulkUpdate
+from beffroi.store.tables import table_of
 
 FIRST_TOKEN = 0
 """The token of a run that was never taken over."""
 
-_runs = Run.__table__  # type: ignore[attr-defined]
+_runs = table_of(Run)
 
 
 def new_run_id() -> str:

@@ -6,6 +6,7 @@ work. So the rows of a batch travel together, as the VALUES of one statement. Ba
 powers of two, so that there are few different statements and each stays prepared.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +21,7 @@ _Row = Sequence[Any]
 _Process = Callable[[Any], Any] | None
 
 
-class _Bulk:
+class _Bulk(ABC):
     """What inserting and updating share: columns by name, converted by their SQLAlchemy types."""
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
@@ -66,8 +67,9 @@ class _Bulk:
         places = enumerate(self._names, start=1)
         return {name: style.format(name) if style else f"v.column{place}" for place, name in places}
 
+    @abstractmethod
     def _statement(self, source: str, style: str) -> str:
-        raise NotImplementedError
+        """Return the SQL that writes the rows of a source."""
 
     def _convert(self, dialect: Dialect, rows: Sequence[_Row]) -> list[Any]:
         """Convert a column at a time: most need no conversion, and the others one function."""

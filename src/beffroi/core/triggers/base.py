@@ -1,5 +1,6 @@
 """What every trigger can answer, and the answers that follow from `next_after` alone."""
 
+from abc import abstractmethod
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -24,8 +25,8 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def next_after(self, moment: datetime) -> datetime | None:
-        raise NotImplementedError
+    @abstractmethod
+    def next_after(self, moment: datetime) -> datetime | None: ...
 
     def first_cursor(self, now: datetime) -> datetime:
         """Return from where a job made at `now` is decided: the past before it is not its own."""

@@ -12,6 +12,7 @@ from beffroi.core.errors import ConflictError, ForbiddenError, InvalidError, Not
 from beffroi.domains.accounts import keys
 from beffroi.domains.accounts.keys import hash_of, new_key
 from beffroi.domains.accounts.models import Account, ApiToken, Invitation, SignIn
+from beffroi.store.tables import rows_touched
 
 INVITATION_HOLDS = timedelta(days=3)
 SETUP_HOLDS = timedelta(days=1)
@@ -196,12 +197,8 @@ def sign_out(session: Session, key: str, now: datetime) -> None:
 
 def sign_out_everywhere(session: Session, account_id: int, now: datetime) -> int:
     """End all sign-ins of an account; return how many."""
-    ended = session.execute(
-        update(SignIn)
-        .where(col(SignIn.account_id) == account_id, col(SignIn.ended_at).is_(None))
-        .values(ended_at=now)
-    )
-    return int(ended.rowcount)  # type: ignore[attr-defined]
+    open_ones = col(SignIn.account_id) == account_id, col(SignIn.ended_at).is_(None)
+    return rows_touched(session, update(SignIn).where(*open_ones).values(ended_at=now))
 
 
 def sign_ins(session: Session, account_id: int, now: datetime) -> Sequence[SignIn]:

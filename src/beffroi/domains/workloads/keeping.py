@@ -11,9 +11,10 @@ from sqlmodel import Session, col
 from beffroi.domains.workloads.models import WorkloadObject
 from beffroi.domains.workloads.orders import Kept
 from beffroi.store.bulk import BulkUpdate
+from beffroi.store.tables import table_of
 
 _REMEMBERED = ("uid", "original", "size", "meant", "applied", "written_at", "rival", "version")
-_objects = WorkloadObject.__table__  # type: ignore[attr-defined]
+_objects = table_of(WorkloadObject)
 _UPDATE = BulkUpdate(_objects, ["id"], ["id", *_REMEMBERED])
 
 
