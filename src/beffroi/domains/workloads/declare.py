@@ -22,7 +22,7 @@ def _apply_target(session: Session, spec: TargetSpec, context: Context, now: dat
         targets.create(session, spec, context.resync, now, Origin.FILE)
         return ["created"]
     deeds = _take_over(session, target)
-    if target.params == spec.workload.model_dump_json() and target.dry_run == spec.dry_run:
+    if targets.is_defined_so(target, spec):
         return [*deeds, "unchanged"]
     targets.replace(session, target, spec, now)
     return [*deeds, "changed"]

@@ -108,7 +108,7 @@ def _heed(
     if target is None:
         target = targets.create(session, spec, resync, now, Origin.CLUSTER)
         became = Became.MADE
-    elif (target.dry_run, target.params) != (spec.dry_run, spec.workload.model_dump_json()):
+    elif not targets.is_defined_so(target, spec):
         targets.replace(session, target, spec, now)
         became = Became.CHANGED
     is_changed = _agree(session, target, found, now)

@@ -177,6 +177,11 @@ def replace(session: Session, target: WorkloadTarget, spec: TargetSpec, now: dat
     heed(session, target.id, now)
 
 
+def is_defined_so(target: WorkloadTarget, spec: TargetSpec) -> bool:
+    """Whether a target is already what a spec of its name says."""
+    return (target.params, target.dry_run) == (spec.workload.model_dump_json(), spec.dry_run)
+
+
 def _is_made_of(target: WorkloadTarget, workload: AnyWorkload) -> bool:
     try:
         return is_the_same_thing(read_workload(target.params), workload)
